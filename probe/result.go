@@ -1,0 +1,246 @@
+package probe
+
+import (
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"github.com/whichlayer/whichlayer/probe/tcpinfo"
+)
+
+// Result is everything seen in one round of one target. It is plain data: facts, no conclusion.
+type Result struct {
+	Target string `json:"target"`
+	// Round counts the target's rounds since the start of the process.
+	Round uint64 `json:"round"`
+	// Due is when the round should have begun, Started when it did.
+	Due     time.Time `json:"due"`
+	Started time.Time `json:"started"`
+	Ended   time.Time `json:"ended"`
+	// Trigger says why the round ran.
+	Trigger Trigger `json:"trigger"`
+	Lanes   []Lane  `json:"lanes"`
+	// Late are attempts of earlier rounds that were left open and have answered or ended since the last round.
+	Late []LateAnswer `json:"late,omitempty"`
+	// Self is the prober's own health during the round.
+	Self Self `json:"self"`
+}
+
+// Trigger is the reason for a round.
+type Trigger string
+
+// Reasons for a round.
+const (
+	ByCheck    Trigger = "check"    // asked for by a person
+	BySchedule Trigger = "schedule" // its time had come
+	ByReprobe  Trigger = "reprobe"  // the detector wants another look soon
+	ByHeldOpen Trigger = "heldopen" // a held-open connection missed an answer
+	ByLate     Trigger = "late"     // an attempt that was left open has ended
+)
+
+// LaneKind is one way of looking at a target.
+type LaneKind string
+
+// Kinds of lane.
+const (
+	LaneFront    LaneKind = "front"    // as users do
+	LaneVia      LaneKind = "via"      // a hop addressed directly
+	LaneBackend  LaneKind = "backend"  // bypassing the proxy
+	LaneControl  LaneKind = "control"  // a TCP connect to another port of a hop's or backend's host
+	LaneHeldOpen LaneKind = "heldopen" // the long-lived connection through the front
+	LaneVantage  LaneKind = "vantage"  // a host that has nothing to do with the target: is it us?
+)
+
+// Role says what stands at a lane's far end.
+type Role string
+
+// Roles of a lane's far end.
+const (
+	RoleFront    Role = "front"
+	RoleBalancer Role = "balancer"
+	RoleProxy    Role = "proxy"
+	RoleBackend  Role = "backend"
+	RoleGateway  Role = "gateway"
+	RoleControl  Role = "control"
+)
+
+// Lane is what one lane saw in one round.
+type Lane struct {
+	Lane LaneKind `json:"lane"`
+	// Hop is the configured name of the hop, backend or control that was looked at; empty for the front.
+	Hop string `json:"hop,omitempty"`
+	// Role of the far end. Of a control lane: the role of the host that it stands for.
+	Role Role `json:"role,omitempty"`
+	// Name is the DNS name that was asked for, if any.
+	Name string `json:"name,omitempty"`
+	// Address is the literal address and port of the attempt.
+	Address string `json:"address,omitempty"`
+	// Local is the attempt's own address and port.
+	Local string `json:"local,omitempty"`
+	// RequestID is sent as X-Request-Id.
+	RequestID string `json:"request_id,omitempty"`
+	// Addresses are all that the name resolved to.
+	Addresses []string `json:"addresses,omitempty"`
+	// Extra marks a further look that was made because another lane failed.
+	Extra bool `json:"extra,omitempty"`
+	// Hanging marks an attempt that timed out and was left open, to see when it ends.
+	Hanging  bool           `json:"hanging,omitempty"`
+	Stages   []Stage        `json:"stages"`
+	TLS      *TLSFacts      `json:"tls,omitempty"`
+	HTTP     *HTTPFacts     `json:"http,omitempty"`
+	HeldOpen *HeldOpenFacts `json:"held_open,omitempty"`
+}
+
+// StageName is a step of a lane.
+type StageName string
+
+// Stages in their order.
+const (
+	StageResolve  StageName = "resolve"
+	StageConnect  StageName = "connect"
+	StageTLS      StageName = "tls"
+	StageRequest  StageName = "request"
+	StageResponse StageName = "response"
+)
+
+// StageNames lists the stages in their order.
+var StageNames = []StageName{StageResolve, StageConnect, StageTLS, StageRequest, StageResponse}
+
+// Outcome of a stage.
+type Outcome string
+
+// Outcomes of a stage.
+const (
+	OK      Outcome = "ok"
+	Slow    Outcome = "slow"
+	Failed  Outcome = "failed"
+	Skipped Outcome = "skipped" // an earlier stage failed
+	NoData  Outcome = "nodata"  // we could not look
+)
+
+// Stage is what one step of a lane saw. A stage that the lane does not have is absent.
+type Stage struct {
+	Stage   StageName `json:"stage"`
+	Outcome Outcome   `json:"outcome"`
+	// Type and Code say how it failed; empty when it did not.
+	Type Type `json:"type,omitempty"`
+	Code Code `json:"code,omitempty"`
+	// Started is zero for a stage that did not run.
+	Started  time.Time `json:"started,omitzero"`
+	Duration Seconds   `json:"duration_seconds"`
+	Error    string    `json:"error,omitempty"`
+	// Errno is the symbolic name of the last system call's error, such as EMFILE.
+	Errno string `json:"errno,omitempty"`
+	// TCPInfo was read at the end of the stage; nil where there is no connection or no such counter.
+	TCPInfo *tcpinfo.Info `json:"tcp_info,omitempty"`
+}
+
+// Ended is when the stage was over.
+func (s *Stage) Ended() time.Time { return s.Started.Add(time.Duration(s.Duration)) }
+
+// Good tells that the stage did what it should, if slowly.
+func (s *Stage) Good() bool { return s.Outcome == OK || s.Outcome == Slow }
+
+// TLSFacts is what a handshake showed.
+type TLSFacts struct {
+	Version string `json:"version,omitempty"`
+	Cipher  string `json:"cipher,omitempty"`
+	// NotBefore and NotAfter are those of the certificate in the presented chain that ends first.
+	NotBefore time.Time `json:"not_before,omitzero"`
+	NotAfter  time.Time `json:"not_after,omitzero"`
+	Subject   string    `json:"subject,omitempty"`
+	Issuer    string    `json:"issuer,omitempty"`
+	Names     []string  `json:"names,omitempty"`
+	// ChainLength counts the certificates that were presented.
+	ChainLength int `json:"chain_length,omitempty"`
+}
+
+// HTTPFacts is what a response showed.
+type HTTPFacts struct {
+	Status int    `json:"status"`
+	Proto  string `json:"proto,omitempty"`
+	Server string `json:"server,omitempty"`
+	// Date is the server's clock as it told it.
+	Date time.Time `json:"date,omitzero"`
+	// Location of a redirect; redirects are never followed.
+	Location string `json:"location,omitempty"`
+	// ContentLength is -1 when it was not told.
+	ContentLength int64 `json:"content_length"`
+	// BodyBytes counts what was read, at most the reader's limit.
+	BodyBytes int64 `json:"body_bytes"`
+	// Limited tells that the body was longer than we read.
+	Limited bool `json:"limited,omitempty"`
+}
+
+// HeldOpenFacts is the history of a long-lived connection.
+type HeldOpenFacts struct {
+	// Since is when the connection was established.
+	Since time.Time `json:"since,omitzero"`
+	// Answered counts requests that were answered on it.
+	Answered uint64 `json:"answered"`
+	// LastGoodSent and LastGoodAnswered date the last request that was answered, on this connection or the one before.
+	LastGoodSent     time.Time `json:"last_good_sent,omitzero"`
+	LastGoodAnswered time.Time `json:"last_good_answered,omitzero"`
+	// Pending is when the request was sent that waits for its answer; zero when none does.
+	Pending time.Time `json:"pending,omitzero"`
+	// Missed is when that answer was given up for late: the request's time and the usual duration, doubled, and some
+	// slack. The service had stopped answering as it usually does by then.
+	Missed time.Time `json:"missed,omitzero"`
+	// Usual is the longest of the last answers' durations before the one that is pending.
+	Usual Seconds `json:"usual_seconds,omitempty"`
+	// Died is when the connection ended, zero while it lives or once a new one serves.
+	Died time.Time `json:"died,omitzero"`
+}
+
+// LateAnswer is the fate of an attempt that had timed out and was left open.
+type LateAnswer struct {
+	Lane  LaneKind  `json:"lane"`
+	Hop   string    `json:"hop,omitempty"`
+	Round uint64    `json:"round"`
+	Stage StageName `json:"stage"`
+	Local string    `json:"local,omitempty"`
+	// Started is when the stage began, Ended when it answered or failed.
+	Started time.Time `json:"started"`
+	Ended   time.Time `json:"ended"`
+	// OK tells that the stage completed: slow, not lost.
+	OK    bool   `json:"ok"`
+	Error string `json:"error,omitempty"`
+}
+
+// Self is the prober's own health during a round.
+type Self struct {
+	// Late is by how much the round began after it was due.
+	Late Seconds `json:"late_seconds"`
+	// Gaps are times that overlap the round in which this process did not run.
+	Gaps []Gap `json:"gaps,omitempty"`
+	// ClockStep is by how much the wall clock was set during the round.
+	ClockStep Seconds `json:"clock_step_seconds,omitempty"`
+}
+
+// Gap is a time in which we did not look.
+type Gap struct {
+	From   time.Time `json:"from"`
+	To     time.Time `json:"to"`
+	Reason string    `json:"reason"`
+}
+
+// Seconds is a time.Duration that JSON shows as decimal seconds.
+type Seconds time.Duration
+
+// MarshalJSON implements json.Marshaler.
+func (s Seconds) MarshalJSON() ([]byte, error) {
+	return strconv.AppendFloat(nil, time.Duration(s).Seconds(), 'f', -1, 64), nil
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *Seconds) UnmarshalJSON(b []byte) error {
+	var f float64
+	if err := json.Unmarshal(b, &f); err != nil {
+		return err
+	}
+	*s = Seconds(f * float64(time.Second))
+	return nil
+}
+
+// Std is the standard library's form.
+func (s Seconds) Std() time.Duration { return time.Duration(s) }

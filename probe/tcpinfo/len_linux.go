@@ -1,0 +1,22 @@
+package tcpinfo
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// totalRTOEnd is the offset just behind tcpi_total_rto in struct tcp_info.
+const totalRTOEnd = unsafe.Offsetof(unix.TCPInfo{}.Total_rto) + unsafe.Sizeof(unix.TCPInfo{}.Total_rto)
+
+// infoLen is how many bytes of struct tcp_info the kernel fills; x/sys does not tell.
+func infoLen(fd int) uintptr {
+	var t unix.TCPInfo
+	n := uint32(unsafe.Sizeof(t))
+	_, _, e := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_INFO,
+		uintptr(unsafe.Pointer(&t)), uintptr(unsafe.Pointer(&n)), 0)
+	if e != 0 {
+		return 0
+	}
+	return uintptr(n)
+}

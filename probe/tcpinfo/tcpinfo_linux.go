@@ -1,0 +1,47 @@
+package tcpinfo
+
+import (
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Get reads TCP_INFO of a connection; nil if the kernel does not give it.
+func Get(c syscall.RawConn) *Info {
+	var info *Info
+	if c.Control(func(fd uintptr) { info = GetFD(int(fd)) }) != nil {
+		return nil
+	}
+	return info
+}
+
+// GetFD is Get for a file descriptor.
+func GetFD(fd int) *Info {
+	t, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil {
+		return nil
+	}
+	acked := t.Bytes_acked
+	if acked > 0 && State(t.State) != SynSent {
+		acked-- // the kernel counts the SYN
+	}
+	return &Info{
+		State: State(t.State), BytesSent: t.Bytes_sent, BytesAcked: acked, BytesReceived: t.Bytes_received,
+		NotSent: t.Notsent_bytes, Unacked: t.Unacked, Sacked: t.Sacked, RcvOOO: t.Rcv_ooopack,
+		TotalRetrans: t.Total_retrans, DSACKDups: t.Dsack_dups, Retransmits: t.Retransmits, Backoff: t.Backoff,
+		TotalRTO: t.Total_rto, HasTotalRTO: hasTotalRTO(), RTO: t.Rto, RTT: t.Rtt, MinRTT: t.Min_rtt,
+		LastDataRecv: t.Last_data_recv, LastAckRecv: t.Last_ack_recv, PMTU: t.Pmtu, SndMSS: t.Snd_mss,
+	}
+}
+
+// hasTotalRTO tells whether the kernel fills tcpi_total_rto: the option's length reaches that far. The length is
+// asked of the kernel instead of comparing versions, because distributions backport.
+var hasTotalRTO = sync.OnceValue(func() bool {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	return infoLen(fd) >= totalRTOEnd
+})
