@@ -35,7 +35,7 @@ deps: ## install what the tests need (Debian, root); says what is missing elsewh
 test: deps vet ## run every test: race detector, then real stunnel, nginx and haproxy in network namespaces
 	@[ -n "$(RACE)" ] || echo "NOTE: no C compiler, testing without the race detector" >&2
 	go test $(RACE) -timeout 8m -skip '^TestChain' ./...
-	go test -timeout 8m -run '^TestChain' -v ./cmd/whichlayer
+	go test -timeout 8m -parallel 6 -run '^TestChain' -v ./cmd/whichlayer
 
 .PHONY: race
 race: ## run the tests of every package twice under the race detector, without the chain tests
