@@ -10,14 +10,14 @@ import (
 func fiveLanes(target string) *Result {
 	var lanes []Lane
 	for i, kind := range []LaneKind{LaneFront, LaneVia, LaneVia, LaneBackend, LaneControl} {
-		l := goodFront()
+		l := sampleGoodFront()
 		l.Lane, l.Hop = kind, fmt.Sprintf("hop-%d", i)
 		if kind == LaneFront {
 			l.Hop = ""
 		}
 		lanes = append(lanes, l)
 	}
-	r := round(lanes...)
+	r := sampleRound(lanes...)
 	r.Target = target
 	return r
 }
@@ -27,7 +27,7 @@ func BenchmarkMetricsObserve(b *testing.B) {
 	r := fiveLanes("orders")
 	b.ReportAllocs()
 	for b.Loop() {
-		m.Observe(r, up)
+		m.Observe(r, sampleUp)
 	}
 }
 
@@ -36,7 +36,7 @@ func BenchmarkMetricsGather1k(b *testing.B) {
 	reg := prometheus.NewRegistry()
 	m := NewMetrics(reg)
 	for i := range 1000 {
-		m.Observe(fiveLanes(fmt.Sprintf("target-%d", i)), up)
+		m.Observe(fiveLanes(fmt.Sprintf("target-%d", i)), sampleUp)
 	}
 	for b.Loop() {
 		families, err := reg.Gather()

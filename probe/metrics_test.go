@@ -15,18 +15,18 @@ import (
 	"github.com/whichlayer/whichlayer/probe/tcpinfo"
 )
 
-var roundStart = time.Date(2026, 11, 22, 14, 3, 0, 0, time.UTC)
+var sampleStart = time.Date(2026, 11, 22, 14, 3, 0, 0, time.UTC)
 
-func stage(name StageName, outcome Outcome, d time.Duration) Stage {
-	return Stage{Stage: name, Outcome: outcome, Started: roundStart, Duration: Seconds(d)}
+func sampleStage(name StageName, outcome Outcome, d time.Duration) Stage {
+	return Stage{Stage: name, Outcome: outcome, Started: sampleStart, Duration: Seconds(d)}
 }
 
-// walk is a lane's stages, all good but the last of the given outcomes, the rest skipped.
-func walk(outcomes ...Outcome) []Stage {
+// sampleStages is a lane's stages, all good but the last of the given outcomes, the rest skipped.
+func sampleStages(outcomes ...Outcome) []Stage {
 	var out []Stage
 	for i, name := range StageNames {
 		if i < len(outcomes) {
-			out = append(out, stage(name, outcomes[i], time.Duration(i+1)*time.Millisecond))
+			out = append(out, sampleStage(name, outcomes[i], time.Duration(i+1)*time.Millisecond))
 		} else {
 			out = append(out, Stage{Stage: name, Outcome: Skipped})
 		}
@@ -34,31 +34,31 @@ func walk(outcomes ...Outcome) []Stage {
 	return out
 }
 
-func goodFront() Lane {
-	return Lane{Lane: LaneFront, Role: RoleFront, Address: "10.0.0.10:443", Stages: walk(OK, OK, OK, Slow, OK),
+func sampleGoodFront() Lane {
+	return Lane{Lane: LaneFront, Role: RoleFront, Address: "10.0.0.10:443", Stages: sampleStages(OK, OK, OK, Slow, OK),
 		TLS:  &TLSFacts{NotAfter: time.Unix(1_800_000_000, 0)},
 		HTTP: &HTTPFacts{Status: 200, ContentLength: 5}}
 }
 
-// frozenFront connects and then waits for a handshake in vain.
-func frozenFront() Lane {
-	l := Lane{Lane: LaneFront, Role: RoleFront, Address: "10.0.0.10:443", Stages: walk(OK, OK, Failed)}
+// sampleFrozenFront connects and then waits for a handshake in vain.
+func sampleFrozenFront() Lane {
+	l := Lane{Lane: LaneFront, Role: RoleFront, Address: "10.0.0.10:443", Stages: sampleStages(OK, OK, Failed)}
 	l.Stages[2].Type = TLSTimedOut
 	l.Stages[2].TCPInfo = &tcpinfo.Info{TotalRetrans: 3, TotalRTO: 2, HasTotalRTO: true}
 	return l
 }
 
-func round(lanes ...Lane) *Result {
-	return &Result{Target: "orders", Trigger: BySchedule, Due: roundStart, Started: roundStart.Add(3 * time.Millisecond),
-		Ended: roundStart.Add(time.Second), Lanes: lanes}
+func sampleRound(lanes ...Lane) *Result {
+	return &Result{Target: "orders", Trigger: BySchedule, Due: sampleStart, Started: sampleStart.Add(3 * time.Millisecond),
+		Ended: sampleStart.Add(time.Second), Lanes: lanes}
 }
 
-var up = Verdict{State: Up, Layer: LayerNone, Cause: CauseNone, Confidence: Confirmed}
+var sampleUp = Verdict{State: Up, Layer: LayerNone, Cause: CauseNone, Confidence: Confirmed}
 
-var frozen = Verdict{State: Down, Layer: LayerProxy, Cause: CauseFrozen, Confidence: Likely}
+var sampleFrozen = Verdict{State: Down, Layer: LayerProxy, Cause: CauseFrozen, Confidence: Likely}
 
-// series are all samples of a registry, with their labels in the order of names.
-func series(t testing.TB, g prometheus.Gatherer) map[string]float64 {
+// seriesOf are all samples of a registry, with their labels in the order of names.
+func seriesOf(t testing.TB, g prometheus.Gatherer) map[string]float64 {
 	t.Helper()
 	families, err := g.Gather()
 	if err != nil {
@@ -85,8 +85,8 @@ func series(t testing.TB, g prometheus.Gatherer) map[string]float64 {
 	return out
 }
 
-// only keeps the series whose name begins so.
-func only(all map[string]float64, prefixes ...string) map[string]float64 {
+// onlySeries keeps the series whose name begins so.
+func onlySeries(all map[string]float64, prefixes ...string) map[string]float64 {
 	out := make(map[string]float64)
 	for k, v := range all {
 		for _, p := range prefixes {
@@ -105,7 +105,7 @@ func newTestMetrics() (*Metrics, *prometheus.Registry) {
 
 func TestMetricsOfAGoodRound(t *testing.T) {
 	m, reg := newTestMetrics()
-	m.Observe(round(goodFront()), up)
+	m.Observe(sampleRound(sampleGoodFront()), sampleUp)
 	want := map[string]float64{
 		`probe_success{target="orders"}`:                                                 1,
 		`probe_duration_seconds{target="orders"}`:                                        0.015,
@@ -133,21 +133,21 @@ func TestMetricsOfAGoodRound(t *testing.T) {
 		`whichlayer_front_duration_seconds{target="orders"}`:                             1,
 		`whichlayer_round_lateness_seconds{}`:                                            1,
 	}
-	got := only(series(t, reg), "probe_", "whichlayer_stage_outcome", "whichlayer_target_state",
+	got := onlySeries(seriesOf(t, reg), "probe_", "whichlayer_stage_outcome", "whichlayer_target_state",
 		"whichlayer_verdict_layer_index", "whichlayer_front", "whichlayer_round_lateness")
-	if diff := cmp.Diff(want, got, approx()); diff != "" {
+	if diff := cmp.Diff(want, got, nearly()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
-func approx() cmp.Option {
+func nearly() cmp.Option {
 	return cmp.Comparer(func(a, b float64) bool { return a-b < 1e-9 && b-a < 1e-9 })
 }
 
 func TestStageThatDidNotRunHasNoSample(t *testing.T) {
 	m, reg := newTestMetrics()
-	m.Observe(round(goodFront()), up)
-	m.Observe(round(frozenFront()), frozen)
+	m.Observe(sampleRound(sampleGoodFront()), sampleUp)
+	m.Observe(sampleRound(sampleFrozenFront()), sampleFrozen)
 	want := map[string]float64{
 		`probe_success{target="orders"}`:                                                                        0,
 		`probe_duration_seconds{target="orders"}`:                                                               0.006,
@@ -164,20 +164,20 @@ func TestStageThatDidNotRunHasNoSample(t *testing.T) {
 		`whichlayer_stage_duration_seconds{hop="",lane="front",stage="tls",target="orders"}`:                    0.003,
 		`whichlayer_stage_failures_total{hop="",lane="front",stage="tls",target="orders",type="tls.timed_out"}`: 1,
 	}
-	got := only(series(t, reg), "probe_", "whichlayer_stage_")
-	if diff := cmp.Diff(want, got, approx()); diff != "" {
+	got := onlySeries(seriesOf(t, reg), "probe_", "whichlayer_stage_")
+	if diff := cmp.Diff(want, got, nearly()); diff != "" {
 		t.Errorf("after a good round one whose handshake failed (-want +got):\n%s", diff)
 	}
 }
 
 func TestLaneThatIsLeftOutHasNoSampleButKeepsItsCounts(t *testing.T) {
 	m, reg := newTestMetrics()
-	via := frozenFront()
+	via := sampleFrozenFront()
 	via.Lane, via.Hop = LaneVia, "stunnel-1"
-	m.Observe(round(goodFront(), via), frozen)
-	m.Observe(round(goodFront()), up)
-	all := series(t, reg)
-	for k := range only(all, "whichlayer_stage_duration", "whichlayer_stage_outcome") {
+	m.Observe(sampleRound(sampleGoodFront(), via), sampleFrozen)
+	m.Observe(sampleRound(sampleGoodFront()), sampleUp)
+	all := seriesOf(t, reg)
+	for k := range onlySeries(all, "whichlayer_stage_duration", "whichlayer_stage_outcome") {
 		if strings.Contains(k, "stunnel-1") {
 			t.Errorf("%s although the last round did not look there", k)
 		}
@@ -195,29 +195,29 @@ func TestLaneThatIsLeftOutHasNoSampleButKeepsItsCounts(t *testing.T) {
 }
 
 func TestWeAreNotTheService(t *testing.T) {
-	noFiles := Lane{Lane: LaneFront, Stages: walk(OK, NoData)}
+	noFiles := Lane{Lane: LaneFront, Stages: sampleStages(OK, NoData)}
 	noFiles.Stages[1].Type = SelfOutOfFiles
 	m, reg := newTestMetrics()
-	m.Observe(round(noFiles), Verdict{State: Unknown, Layer: LayerProber, Cause: CauseOutOfFiles, Confidence: Confirmed})
-	all := series(t, reg)
-	if got := only(all, "probe_success", "probe_duration", "whichlayer_front"); len(got) != 0 {
+	m.Observe(sampleRound(noFiles), Verdict{State: Unknown, Layer: LayerProber, Cause: CauseOutOfFiles, Confidence: Confirmed})
+	all := seriesOf(t, reg)
+	if got := onlySeries(all, "probe_success", "probe_duration", "whichlayer_front"); len(got) != 0 {
 		t.Errorf("we could not look and say %v", got)
 	}
 	key := `whichlayer_stage_outcome{hop="",lane="front",stage="connect",target="orders"}`
 	if got, ok := all[key]; !ok || got != 3 {
 		t.Errorf("%s = %v (there: %v), want 3", key, got, ok)
 	}
-	if got := only(all, "whichlayer_stage_duration_seconds"); len(got) != 1 {
+	if got := onlySeries(all, "whichlayer_stage_duration_seconds"); len(got) != 1 {
 		t.Errorf("durations %v, want that of resolve alone", got)
 	}
 }
 
 func TestFurtherLookAtTheSameHopIsCountedNotShown(t *testing.T) {
 	m, reg := newTestMetrics()
-	extra := frozenFront()
+	extra := sampleFrozenFront()
 	extra.Extra = true
-	m.Observe(round(goodFront(), extra, frozenFront()), up)
-	all := series(t, reg)
+	m.Observe(sampleRound(sampleGoodFront(), extra, sampleFrozenFront()), sampleUp)
+	all := seriesOf(t, reg)
 	if got := all[`probe_success{target="orders"}`]; got != 1 {
 		t.Errorf("probe_success = %v, want the first look's 1", got)
 	}
@@ -230,10 +230,10 @@ func TestFurtherLookAtTheSameHopIsCountedNotShown(t *testing.T) {
 func TestVerdictIsOneHot(t *testing.T) {
 	m, reg := newTestMetrics()
 	for i, layer := range Layers {
-		m.Observe(round(goodFront()), Verdict{State: Down, Layer: layer, Cause: CauseFrozen, Confidence: Ambiguous})
-		all := series(t, reg)
+		m.Observe(sampleRound(sampleGoodFront()), Verdict{State: Down, Layer: layer, Cause: CauseFrozen, Confidence: Ambiguous})
+		all := seriesOf(t, reg)
 		sum := 0.0
-		for _, v := range only(all, "whichlayer_verdict{") {
+		for _, v := range onlySeries(all, "whichlayer_verdict{") {
 			sum += v
 		}
 		if hot := all[fmt.Sprintf(`whichlayer_verdict{layer=%q,target="orders"}`, layer)]; hot != 1 || sum != 1 {
@@ -244,19 +244,19 @@ func TestVerdictIsOneHot(t *testing.T) {
 		}
 	}
 	want := map[string]float64{`whichlayer_verdict_info{cause="frozen",confidence="ambiguous",layer="backend",state="down",target="orders"}`: 1}
-	if diff := cmp.Diff(want, only(series(t, reg), "whichlayer_verdict_info")); diff != "" {
+	if diff := cmp.Diff(want, onlySeries(seriesOf(t, reg), "whichlayer_verdict_info")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
 func TestHeldOpenConnectionAddsUpOverItsLives(t *testing.T) {
 	m, reg := newTestMetrics()
-	first, second := roundStart, roundStart.Add(time.Minute)
-	answer := roundStart.Add(50 * time.Second)
+	first, second := sampleStart, sampleStart.Add(time.Minute)
+	answer := sampleStart.Add(50 * time.Second)
 	look := func(f HeldOpenFacts, retrans uint32) {
-		l := Lane{Lane: LaneHeldOpen, HeldOpen: &f, Stages: []Stage{stage(StageRequest, OK, time.Millisecond)}}
+		l := Lane{Lane: LaneHeldOpen, HeldOpen: &f, Stages: []Stage{sampleStage(StageRequest, OK, time.Millisecond)}}
 		l.Stages[0].TCPInfo = &tcpinfo.Info{TotalRetrans: retrans, TotalRTO: uint16(retrans), HasTotalRTO: true}
-		m.Observe(round(goodFront(), l), up)
+		m.Observe(sampleRound(sampleGoodFront(), l), sampleUp)
 	}
 	look(HeldOpenFacts{Since: first, Answered: 10, LastGoodAnswered: answer}, 2)
 	look(HeldOpenFacts{Since: first, Answered: 25, LastGoodAnswered: answer}, 2)
@@ -267,7 +267,7 @@ func TestHeldOpenConnectionAddsUpOverItsLives(t *testing.T) {
 		`whichlayer_heldopen_answer_missing{target="orders"}`:                1,
 		`whichlayer_heldopen_last_answer_timestamp_seconds{target="orders"}`: float64(answer.Unix()),
 	}
-	if diff := cmp.Diff(want, only(series(t, reg), "whichlayer_heldopen")); diff != "" {
+	if diff := cmp.Diff(want, onlySeries(seriesOf(t, reg), "whichlayer_heldopen")); diff != "" {
 		t.Errorf("dead (-want +got):\n%s", diff)
 	}
 	look(HeldOpenFacts{Since: second, Answered: 3, LastGoodAnswered: answer}, 1)
@@ -276,8 +276,8 @@ func TestHeldOpenConnectionAddsUpOverItsLives(t *testing.T) {
 	want[`whichlayer_heldopen_deaths_total{target="orders"}`] = 2
 	want[`whichlayer_heldopen_answer_missing{target="orders"}`] = 0
 	want[`whichlayer_heldopen_established_timestamp_seconds{target="orders"}`] = float64(second.Add(time.Hour).Unix())
-	all := series(t, reg)
-	if diff := cmp.Diff(want, only(all, "whichlayer_heldopen")); diff != "" {
+	all := seriesOf(t, reg)
+	if diff := cmp.Diff(want, onlySeries(all, "whichlayer_heldopen")); diff != "" {
 		t.Errorf("replaced twice (-want +got):\n%s", diff)
 	}
 	if got := all[`whichlayer_tcp_retransmitted_segments_total{hop="",lane="heldopen",target="orders"}`]; got != 6 {
@@ -295,16 +295,16 @@ func TestExpectedTargetBeginsAtZero(t *testing.T) {
 		`whichlayer_rounds_total{target="orders",trigger="late"}`:     0,
 		`whichlayer_rounds_skipped_total{target="orders"}`:            0,
 	}
-	all := series(t, reg)
-	if diff := cmp.Diff(want, only(all, "whichlayer_rounds_total", "whichlayer_rounds_skipped")); diff != "" {
+	all := seriesOf(t, reg)
+	if diff := cmp.Diff(want, onlySeries(all, "whichlayer_rounds_total", "whichlayer_rounds_skipped")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if got := only(all, "probe_", "whichlayer_target", "whichlayer_verdict", "whichlayer_last_round"); len(got) != 0 {
+	if got := onlySeries(all, "probe_", "whichlayer_target", "whichlayer_verdict", "whichlayer_last_round"); len(got) != 0 {
 		t.Errorf("before the first round we say %v", got)
 	}
-	m.Observe(round(goodFront()), up)
+	m.Observe(sampleRound(sampleGoodFront()), sampleUp)
 	m.Skipped("orders")
-	all = series(t, reg)
+	all = seriesOf(t, reg)
 	if n := all[`whichlayer_rounds_total{target="orders",trigger="schedule"}`]; n != 1 {
 		t.Errorf("%v rounds, want 1", n)
 	}
@@ -322,8 +322,8 @@ func TestOnlyHTTPHasPhasesOfHTTP(t *testing.T) {
 		}
 		m, reg := newTestMetrics()
 		m.Expect(cfg)
-		m.Observe(round(goodFront()), up)
-		if got := only(series(t, reg), "probe_http_duration_seconds"); len(got) != want {
+		m.Observe(sampleRound(sampleGoodFront()), sampleUp)
+		if got := onlySeries(seriesOf(t, reg), "probe_http_duration_seconds"); len(got) != want {
 			t.Errorf("%s: %d phases, want %d", scheme, len(got), want)
 		}
 	}
@@ -333,7 +333,7 @@ func TestForgetRemovesEverySeries(t *testing.T) {
 	m, reg := newTestMetrics()
 	observeAll(m)
 	m.Forget("orders")
-	for k := range series(t, reg) {
+	for k := range seriesOf(t, reg) {
 		if strings.Contains(k, "orders") {
 			t.Errorf("%s is left", k)
 		}
@@ -343,13 +343,13 @@ func TestForgetRemovesEverySeries(t *testing.T) {
 // observeAll makes every metric of the package show.
 func observeAll(m *Metrics) {
 	m.Built("1.2.3")
-	m.Beat(roundStart)
-	m.Gap(Gap{From: roundStart, To: roundStart.Add(time.Second), Reason: "paused"})
-	held := Lane{Lane: LaneHeldOpen, HeldOpen: &HeldOpenFacts{Since: roundStart, Answered: 1, LastGoodAnswered: roundStart},
-		Stages: []Stage{stage(StageRequest, OK, time.Millisecond)}}
-	via := frozenFront()
+	m.Beat(sampleStart)
+	m.Gap(Gap{From: sampleStart, To: sampleStart.Add(time.Second), Reason: "paused"})
+	held := Lane{Lane: LaneHeldOpen, HeldOpen: &HeldOpenFacts{Since: sampleStart, Answered: 1, LastGoodAnswered: sampleStart},
+		Stages: []Stage{sampleStage(StageRequest, OK, time.Millisecond)}}
+	via := sampleFrozenFront()
 	via.Lane, via.Hop = LaneVia, "stunnel-1"
-	m.Observe(round(goodFront(), via, held), frozen)
+	m.Observe(sampleRound(sampleGoodFront(), via, held), sampleFrozen)
 	m.Skipped("orders")
 }
 
@@ -364,7 +364,7 @@ func TestMetricsPassTheLinter(t *testing.T) {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
 	shown := make(map[string]bool)
-	for k := range series(t, reg) {
+	for k := range seriesOf(t, reg) {
 		shown[k[:strings.Index(k, "{")]] = true
 	}
 	for _, d := range m.desc.all {
@@ -377,10 +377,10 @@ func TestMetricsPassTheLinter(t *testing.T) {
 
 func TestGapsAreCountedByReason(t *testing.T) {
 	m, reg := newTestMetrics()
-	m.Gap(Gap{From: roundStart, To: roundStart.Add(90 * time.Second), Reason: "restarted"})
-	m.Gap(Gap{From: roundStart, To: roundStart.Add(-time.Second), Reason: "restarted"})
+	m.Gap(Gap{From: sampleStart, To: sampleStart.Add(90 * time.Second), Reason: "restarted"})
+	m.Gap(Gap{From: sampleStart, To: sampleStart.Add(-time.Second), Reason: "restarted"})
 	want := map[string]float64{`whichlayer_gaps_total{reason="restarted"}`: 2, `whichlayer_gap_seconds_total{}`: 90}
-	if diff := cmp.Diff(want, only(series(t, reg), "whichlayer_gap")); diff != "" {
+	if diff := cmp.Diff(want, onlySeries(seriesOf(t, reg), "whichlayer_gap")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -390,12 +390,12 @@ func TestMetricsMayBeUsedAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 4 {
 		wg.Go(func() {
-			r := round(goodFront(), frozenFront())
+			r := sampleRound(sampleGoodFront(), sampleFrozenFront())
 			r.Target = fmt.Sprintf("t%d", i%2)
 			for range 200 {
-				m.Observe(r, frozen)
+				m.Observe(r, sampleFrozen)
 				m.Skipped(r.Target)
-				m.Beat(roundStart)
+				m.Beat(sampleStart)
 			}
 		})
 	}
@@ -408,7 +408,7 @@ func TestMetricsMayBeUsedAtOnce(t *testing.T) {
 		}
 	})
 	wg.Wait()
-	if n := series(t, reg)[`whichlayer_rounds_total{target="t0",trigger="schedule"}`]; n != 400 {
+	if n := seriesOf(t, reg)[`whichlayer_rounds_total{target="t0",trigger="schedule"}`]; n != 400 {
 		t.Errorf("%v rounds of t0, want 400", n)
 	}
 }

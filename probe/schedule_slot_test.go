@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func at(t testing.TB, s string) time.Time {
+func parseTime(t testing.TB, s string) time.Time {
 	t.Helper()
 	x, err := time.Parse(time.RFC3339, s)
 	if err != nil {
@@ -40,11 +40,11 @@ func TestLastDueOfExpressions(t *testing.T) {
 			"2026-06-01T00:00:00Z", "2026-06-01T00:00:12Z", "2026-06-01T00:00:10Z", 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			due, n := lastDue(mustSchedule(t, c.spec).Cron, at(t, c.from), at(t, c.to))
+			due, n := lastDue(mustSchedule(t, c.spec).Cron, parseTime(t, c.from), parseTime(t, c.to))
 			if n != c.n {
 				t.Errorf("n = %d, want %d", n, c.n)
 			}
-			if c.due != "" && !due.Equal(at(t, c.due)) {
+			if c.due != "" && !due.Equal(parseTime(t, c.due)) {
 				t.Errorf("due %v, want %v", due.UTC(), c.due)
 			}
 		})

@@ -53,7 +53,7 @@ func (f *firings) take() []firing {
 	return all
 }
 
-func names(all []firing) []string {
+func firedNames(all []firing) []string {
 	out := make([]string, len(all))
 	for i := range all {
 		out[i] = all[i].name
@@ -159,7 +159,7 @@ func TestSetReplacesJobsOfARunningSchedule(t *testing.T) {
 		s.Set([]Job{f.job(t, "stays", "@every 2s"), f.job(t, "comes", "* * * * * *")})
 		time.Sleep(20 * time.Second)
 		count := map[string]int{}
-		for _, n := range names(f.take()) {
+		for _, n := range firedNames(f.take()) {
 			count[n]++
 		}
 		if diff := cmp.Diff(map[string]int{"stays": 10, "comes": 20}, count); diff != "" {
@@ -201,6 +201,27 @@ func TestSetAtTheInstantItselfFiresOnce(t *testing.T) {
 		}
 		if n := testutil.ToFloat64(s.metrics.missed); n != 0 {
 			t.Errorf("%v rounds missed", n)
+		}
+	})
+}
+
+// The old cron is stopped a moment before the instant, the new one starts a moment after it.
+func TestSwapFiresTheInstantThatFallsBetween(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f firings
+		s := newTestScheduler()
+		jobs := []Job{f.job(t, "orders", "@every 10s")}
+		s.Set(jobs)
+		defer running(t, s)()
+		due := phaseOf("orders", 10*time.Second).Next(time.Now())
+		time.Sleep(time.Until(due.Add(-time.Millisecond)))
+		f.take()
+		<-s.cron.Stop().Done()
+		time.Sleep(2 * time.Millisecond)
+		s.Set(jobs)
+		got := f.take()
+		if len(got) != 1 || !got[0].due.Equal(due) {
+			t.Errorf("fired %v, want the round of %v", got, due)
 		}
 	})
 }
