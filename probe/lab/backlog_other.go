@@ -1,0 +1,13 @@
+//go:build !unix
+
+package lab
+
+import (
+	"fmt"
+	"net"
+	"runtime"
+)
+
+func setBacklog(*net.TCPListener, int) error {
+	return fmt.Errorf("a backlog cannot be set on %s", runtime.GOOS)
+}
