@@ -1,0 +1,104 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/whichlayer/whichlayer/alert"
+	"github.com/whichlayer/whichlayer/probe"
+)
+
+// checked is one target's round and what follows from it.
+type checked struct {
+	result  probe.Result
+	verdict probe.Verdict
+}
+
+// detail says how much check tells a person.
+type detail int
+
+const (
+	quiet   detail = iota // the verdict's sentence
+	normal                // the waterfall and the reasons too
+	verbose               // every counter
+)
+
+// writeChecked tells one target's round: the verdict in a sentence, then the waterfall, then the reasons. It is one
+// write, so that an interrupted check leaves no half picture.
+func writeChecked(out io.Writer, t terminal, c *checked, d detail) error {
+	var b bytes.Buffer
+	p, mark := stateMark(t, c.verdict.State)
+	sentence := t.clean(alert.Sentence(c.verdict, c.result.Target))
+	fmt.Fprintf(&b, "%s %s\n", t.paint(p, mark), t.paint(headline(p), wrap(sentence, 2, t.width)))
+	if d > quiet {
+		newWaterfall(t, &c.result, d == verbose).draw(&b)
+		writeReasons(&b, t, &c.verdict)
+		writeHint(&b, t, c, d)
+	}
+	_, err := out.Write(b.Bytes())
+	return err
+}
+
+// headline prints bad news in its colour and good news plainly bold.
+func headline(p paint) paint {
+	if p == good {
+		return strong
+	}
+	return p
+}
+
+func stateMark(t terminal, s probe.State) (paint, string) {
+	switch s {
+	case probe.Up:
+		return good, t.symbol("✓", "+")
+	case probe.Degraded:
+		return warn, t.symbol("!", "!")
+	case probe.Down:
+		return bad, t.symbol("✗", "x")
+	}
+	return faint, "?"
+}
+
+// writeReasons lists the evidence, the layers that it clears and, where more than one is left, the suspects.
+func writeReasons(b io.Writer, t terminal, v *probe.Verdict) {
+	var evidence, cleared []string
+	if v.State != probe.Up {
+		evidence = v.Evidence
+		for _, c := range v.Cleared {
+			cleared = append(cleared, fmt.Sprintf("%s: %s", c.Layer, c.Reason))
+		}
+	}
+	writeList(b, t, "why", t.symbol("•", "*"), plain, evidence)
+	writeList(b, t, "not to blame", t.symbol("✓", "+"), good, cleared)
+	if len(v.Suspects) > 1 {
+		writeList(b, t, "suspects, the likeliest first", t.symbol("→", ">"), warn, suspects(v))
+	}
+}
+
+func suspects(v *probe.Verdict) (out []string) {
+	for _, s := range v.Suspects {
+		out = append(out, fmt.Sprintf("%s: %s", s.Layer, strings.ReplaceAll(string(s.Cause), "_", " ")))
+	}
+	return out
+}
+
+func writeList(b io.Writer, t terminal, title, mark string, p paint, items []string) {
+	if len(items) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "  %s\n", t.paint(strong, title))
+	for _, item := range items {
+		fmt.Fprintf(b, "    %s %s\n", t.paint(p, mark), wrap(t.clean(item), 6, t.width))
+	}
+}
+
+// writeHint says where to look on.
+func writeHint(b io.Writer, t terminal, c *checked, d detail) {
+	if c.verdict.State == probe.Up || d == verbose {
+		return
+	}
+	hint := "more: --verbose for addresses and kernel counters, --json for programs"
+	fmt.Fprintf(b, "  %s\n", t.paint(faint, wrap(hint, leftMargin, t.width)))
+}
