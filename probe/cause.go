@@ -112,6 +112,7 @@ const (
 	CauseFrozen             Cause = "frozen"
 	CauseQueueFull          Cause = "accept_queue_full"
 	CauseRefusesClients     Cause = "refuses_clients"
+	CauseNotAccepting       Cause = "not_accepting"
 	CauseCertExpired        Cause = "certificate_expired"
 	CauseCertExpires        Cause = "certificate_expires"
 	CauseCertName           Cause = "certificate_wrong_name"

@@ -2,17 +2,137 @@ package probe
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
-// Health watches the prober itself.
-type Health struct{}
+const (
+	healthTick = 50 * time.Millisecond
+	// pauseLimit is the lateness of a tick from which on we say that this process did not run. A stage timeout is
+	// many times longer, so a shorter hiccup cannot make one.
+	pauseLimit = 500 * time.Millisecond
+	// stepLimit is the least change of the wall clock that is worth a word.
+	stepLimit = 500 * time.Millisecond
+	// keptGaps bounds the memory of gaps and steps.
+	keptGaps = 64
+)
+
+// Health watches the prober itself: a tick that comes late means that this process did not run (stopped, starved,
+// the machine suspended), a wall clock that moves otherwise than the monotonic one means that it was set.
+type Health struct {
+	// OnGap and OnStep are told of each pause and each clock step, from Run's goroutine. Set them before Run.
+	OnGap  func(Gap)
+	OnStep func(at time.Time, by time.Duration)
+
+	mu    sync.Mutex
+	last  reading
+	gaps  []Gap
+	steps []step
+}
+
+type step struct {
+	at time.Time
+	by time.Duration
+}
+
+// reading is one instant on three clocks.
+type reading struct {
+	now  time.Time     // wall and CLOCK_MONOTONIC
+	boot time.Duration // CLOCK_BOOTTIME, which goes on while the machine is suspended
+}
 
 // NewHealth prepares a watch.
 func NewHealth() *Health { return &Health{} }
 
 // Run looks at the clocks until ctx ends.
-func (h *Health) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+func (h *Health) Run(ctx context.Context) error {
+	t := time.NewTicker(healthTick)
+	defer t.Stop()
+	h.mu.Lock()
+	h.last = readClocks()
+	h.mu.Unlock()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+			h.tick(readClocks())
+		}
+	}
+}
 
-// Between returns the gaps that overlap a span, and by how much the wall clock was set within it.
-func (h *Health) Between(from, to time.Time) (gaps []Gap, step time.Duration) { return nil, 0 }
+// tick compares a reading with the one before.
+func (h *Health) tick(r reading) {
+	h.mu.Lock()
+	gap, paused := pause(h.last, r)
+	by := clockStep(h.last, r)
+	if paused {
+		h.gaps = keep(append(h.gaps, gap), keptGaps)
+	}
+	stepped := by.Abs() >= stepLimit
+	if stepped {
+		h.steps = keep(append(h.steps, step{r.now, by}), keptGaps)
+	}
+	h.last = r
+	h.mu.Unlock()
+	if paused && h.OnGap != nil {
+		h.OnGap(gap)
+	}
+	if stepped && h.OnStep != nil {
+		h.OnStep(r.now, by)
+	}
+}
+
+func keep[T any](s []T, n int) []T {
+	if len(s) > n {
+		return s[len(s)-n:]
+	}
+	return s
+}
+
+// pause tells whether the time between two readings is one in which we did not run.
+func pause(a, b reading) (Gap, bool) {
+	ran := b.boot - a.boot
+	if a.now.IsZero() || ran < healthTick+pauseLimit {
+		return Gap{}, false
+	}
+	reason := "the process did not run"
+	if suspended := ran - b.now.Sub(a.now); suspended > pauseLimit {
+		reason = "the machine was suspended"
+	}
+	return Gap{From: b.now.Add(-ran).Round(0), To: b.now.Round(0), Reason: reason}, true
+}
+
+// clockStep is by how much the wall clock moved beyond the time that passed.
+func clockStep(a, b reading) time.Duration {
+	if a.now.IsZero() {
+		return 0
+	}
+	return b.now.Round(0).Sub(a.now.Round(0)) - (b.boot - a.boot)
+}
+
+// Between returns the gaps that overlap a span, and by how much the wall clock was set within it. A pause that has
+// just ended and whose tick is still to come counts too.
+func (h *Health) Between(from, to time.Time) (gaps []Gap, stepped time.Duration) {
+	if h == nil {
+		return nil, 0
+	}
+	now := readClocks()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := h.gaps
+	if g, paused := pause(h.last, now); paused {
+		all = append(all[:len(all):len(all)], g)
+	}
+	for _, g := range all {
+		if g.To.After(from) && g.From.Before(to) {
+			gaps = append(gaps, g)
+		}
+	}
+	for _, s := range h.steps {
+		if !s.at.Before(from) && !s.at.After(to) {
+			stepped += s.by
+		}
+	}
+	return gaps, stepped
+}

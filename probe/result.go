@@ -151,6 +151,8 @@ type TLSFacts struct {
 	Subject   string    `json:"subject,omitempty"`
 	Issuer    string    `json:"issuer,omitempty"`
 	Names     []string  `json:"names,omitempty"`
+	// MinDays is for how many days the certificate is expected to be valid still; 0 expects nothing.
+	MinDays int `json:"min_days,omitempty"`
 	// ChainLength counts the certificates that were presented.
 	ChainLength int `json:"chain_length,omitempty"`
 }

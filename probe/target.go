@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/whichlayer/whichlayer/config"
@@ -21,26 +22,83 @@ type Env struct {
 	Log     *slog.Logger
 }
 
+// maxExtraAddresses bounds the further addresses of a name that are looked at when the front fails.
+const maxExtraAddresses = 3
+
 // Target probes one configured target. Create it with NewTarget; it starts nothing by itself.
 type Target struct {
-	cfg config.Target
-	env *Env
+	cfg   config.Target
+	env   *Env
+	plan  *plan
+	left  *leftOpen
+	held  *heldOpen // nil when off
+	wake  chan Trigger
+	round uint64
 }
 
-// NewTarget prepares a target.
-func NewTarget(cfg config.Target, env *Env) (*Target, error) { return &Target{cfg: cfg, env: env}, nil }
+// NewTarget prepares a target. It reads the certificate files that the configuration names.
+func NewTarget(cfg config.Target, env *Env) (*Target, error) {
+	p, err := newPlan(&cfg, env)
+	if err != nil {
+		return nil, err
+	}
+	t := &Target{cfg: cfg, env: env, plan: p, wake: make(chan Trigger, 1)}
+	t.left = newLeftOpen(func() { t.rouse(ByLate) })
+	if cfg.HeldOpen != nil && *cfg.HeldOpen > 0 && p.front.http() {
+		t.held = newHeldOpen(p.front, env, cfg.HeldOpen.Std(), func() { t.rouse(ByHeldOpen) })
+	}
+	return t, nil
+}
 
 // Config is the configuration that the target was made from.
 func (t *Target) Config() config.Target { return t.cfg }
 
 // Run keeps the held-open connections and watches the attempts that were left open, until ctx ends and all of its
 // goroutines have returned. A round does not need it; without it those lanes are absent.
-func (t *Target) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+func (t *Target) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	t.left.open()
+	if t.held != nil {
+		wg.Go(func() { t.held.run(ctx) })
+	}
+	<-ctx.Done()
+	t.left.close()
+	wg.Wait()
+	return nil
+}
 
 // Wake signals that a round would be worth while at once: a held-open connection missed an answer, or an attempt that
 // was left open has ended. The channel has room for one trigger.
-func (t *Target) Wake() <-chan Trigger { return nil }
+func (t *Target) Wake() <-chan Trigger { return t.wake }
+
+func (t *Target) rouse(by Trigger) {
+	select {
+	case t.wake <- by:
+	default:
+	}
+}
 
 // Round looks once through every lane at the same time and returns when all have ended or ctx is done. At most one
 // round of a target runs at a time; the caller sees to that.
-func (t *Target) Round(ctx context.Context, due time.Time, by Trigger) Result { return Result{} }
+func (t *Target) Round(ctx context.Context, due time.Time, by Trigger) Result {
+	t.round++
+	r := &round{t: t, ctx: ctx, number: t.round}
+	res := Result{Target: t.cfg.Name, Round: t.round, Due: due, Started: time.Now(), Trigger: by}
+	r.run()
+	res.Lanes = r.lanes
+	if t.held != nil {
+		if l := t.held.lane(); l != nil {
+			res.Lanes = append(res.Lanes, *l)
+		}
+	}
+	res.Ended = time.Now()
+	res.Late = t.left.takeLate()
+	res.Self = t.self(&res)
+	return res
+}
+
+// self is the prober's own health during a round.
+func (t *Target) self(r *Result) Self {
+	gaps, step := t.env.Health.Between(r.Started, r.Ended)
+	return Self{Late: Seconds(max(0, r.Started.Sub(r.Due))), Gaps: gaps, ClockStep: Seconds(step)}
+}

@@ -1,9 +1,79 @@
 package probe
 
-import "github.com/whichlayer/whichlayer/config"
+import (
+	"context"
+	"sync"
+	"time"
 
-// Vantage looks at hosts that have nothing to do with any target.
-type Vantage struct{}
+	"github.com/whichlayer/whichlayer/config"
+)
 
-// NewVantage prepares the looks at the configured controls and the default gateway.
-func NewVantage(controls []config.Control) *Vantage { return &Vantage{} }
+const (
+	// vantageFresh is how long a look at the controls serves for other rounds that ask.
+	vantageFresh   = time.Second
+	vantageTimeout = 2 * time.Second
+	// gatewayPort is where the default gateway is asked to answer when none is configured. Most refuse there, which is
+	// an answer.
+	gatewayPort = 9
+)
+
+// Vantage looks at hosts that have nothing to do with any target, to see whether the trouble is ours. One look serves
+// all rounds that ask within a second.
+type Vantage struct {
+	specs []*laneSpec
+	env   *Env
+
+	mu   sync.Mutex
+	at   time.Time
+	last []Lane
+}
+
+// NewVantage prepares the looks at the configured controls; the default gateway is found at each look.
+func NewVantage(controls []config.Control, env *Env) *Vantage {
+	v := &Vantage{env: env}
+	for _, c := range controls {
+		v.specs = append(v.specs, vantageSpec(c.Name, RoleControl, c.Address, env))
+	}
+	return v
+}
+
+func vantageSpec(name string, role Role, a config.Address, env *Env) *laneSpec {
+	s := controlSpec(LaneVantage, name, role, a, env)
+	d := config.Duration(vantageTimeout)
+	s.timeouts = config.Timeouts{Resolve: d, Connect: d}
+	return s
+}
+
+// Look connects to every control at once. Whoever comes second while a look is under way gets its result.
+func (v *Vantage) Look(ctx context.Context) []Lane {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if time.Since(v.at) < vantageFresh {
+		return v.last
+	}
+	specs := v.specs
+	if gw, ok := defaultGateway(); ok {
+		specs = append(specs[:len(specs):len(specs)], vantageSpec("default gateway", RoleGateway, config.Address{Host: gw.String(), Port: gatewayPort}, v.env))
+	}
+	lanes := make([]Lane, len(specs))
+	var wg sync.WaitGroup
+	for i, s := range specs {
+		wg.Go(func() { lanes[i] = v.look(ctx, s) })
+	}
+	wg.Wait()
+	if ctx.Err() == nil {
+		v.at, v.last = time.Now(), lanes
+	}
+	return lanes
+}
+
+func (v *Vantage) look(ctx context.Context, s *laneSpec) Lane {
+	life, end := context.WithCancel(ctx)
+	defer end()
+	a := &attempt{spec: s, env: v.env, lane: s.newLane(), roundDone: ctx.Done(), life: life}
+	if pending := a.walk(); pending != nil {
+		end()
+		<-pending
+	}
+	return *a.lane
+}

@@ -1,0 +1,112 @@
+package probe
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/whichlayer/whichlayer/probe/tcpinfo"
+)
+
+// errnoOf is the system call error within err, and its symbolic name.
+func errnoOf(err error) (syscall.Errno, string) {
+	var e syscall.Errno
+	if errors.As(err, &e) {
+		return e, unix.ErrnoName(e)
+	}
+	return 0, ""
+}
+
+// localErrno names our own trouble: errors that a socket call gives before a packet has left.
+func localErrno(e syscall.Errno) (Type, bool) {
+	switch e {
+	case syscall.EMFILE, syscall.ENFILE:
+		return SelfOutOfFiles, true
+	case syscall.EADDRNOTAVAIL, syscall.EADDRINUSE:
+		return SelfOutOfPorts, true
+	case syscall.ENOBUFS, syscall.ENOMEM:
+		return SelfOutOfBuffers, true
+	case syscall.EPERM, syscall.EACCES:
+		return SelfDenied, true
+	case syscall.EAFNOSUPPORT, syscall.EPROTONOSUPPORT:
+		return SelfNoRoute, true
+	}
+	return "", false
+}
+
+// connectFailure types the error of a TCP connect. An unreachable network or host is ours only when the kernel said
+// so at once and without having sent a SYN again: an ICMP error leaves the socket in SYN_SENT, a failed neighbour
+// look-up takes seconds.
+func connectFailure(err error, info *tcpinfo.Info, took time.Duration) error {
+	e, name := errnoOf(err)
+	f := &failure{typ: TCPFailed, errno: name, err: trimOp(err)}
+	if t, ok := localErrno(e); ok {
+		f.typ = t
+		return f
+	}
+	switch e {
+	case syscall.ECONNREFUSED:
+		f.typ = TCPRefused
+	case syscall.ECONNRESET, syscall.EPIPE:
+		f.typ = TCPReset
+	case syscall.ETIMEDOUT:
+		f.typ = TCPTimedOut
+	case syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.ENETDOWN, syscall.EHOSTDOWN:
+		f.typ = TCPUnreachable
+		if sentNothing(info, took) {
+			f.typ = SelfNoRoute
+		}
+	}
+	return f
+}
+
+func sentNothing(info *tcpinfo.Info, took time.Duration) bool {
+	if info == nil {
+		return took < 2*time.Millisecond
+	}
+	return info.State != tcpinfo.SynSent && info.TotalRetrans == 0 && took < 100*time.Millisecond
+}
+
+// trimOp drops "dial tcp 10.0.0.1:443:" from an error: address and stage stand beside it already.
+func trimOp(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
+// streamTypes are the types of the ways in which a stream can end early.
+type streamTypes struct{ timedOut, closed, reset Type }
+
+// streamFailure types an I/O error of an established connection; ok is false if err is none.
+func streamFailure(err error, t streamTypes) (*failure, bool) {
+	if err == nil {
+		return nil, false
+	}
+	e, name := errnoOf(err)
+	f := &failure{errno: name, err: trimOp(err)}
+	local, isLocal := localErrno(e)
+	switch {
+	case isLocal:
+		f.typ = local
+	case e == syscall.ECONNRESET || e == syscall.EPIPE || e == syscall.ECONNABORTED:
+		f.typ = t.reset
+	case e == syscall.ETIMEDOUT || errors.Is(err, os.ErrDeadlineExceeded):
+		f.typ = t.timedOut
+	case e == syscall.EHOSTUNREACH || e == syscall.ENETUNREACH || e == syscall.ECONNREFUSED:
+		f.typ = TCPUnreachable // an ICMP error that a broken established connection reports
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		f.typ, f.err = t.closed, errors.New("the peer closed the connection")
+	case errors.Is(err, net.ErrClosed):
+		f.typ = SelfStopped
+	default:
+		return nil, false
+	}
+	return f, true
+}

@@ -1,0 +1,205 @@
+package probe
+
+import (
+	"slices"
+
+	"github.com/whichlayer/whichlayer/probe/tcpinfo"
+)
+
+// facts is a round turned to face the questions that the rules ask.
+type facts struct {
+	now  *Result
+	past []*Result
+
+	front    *Lane
+	failed   *Stage  // the front's failed stage; nil when the front is fine
+	others   []*Lane // the front's other addresses, looked at because it failed
+	hops     []*Lane // in the order in which a request crosses them
+	backends []*Lane
+	controls []*Lane
+	vantage  []*Lane
+	held     *Lane
+}
+
+func newFacts(now *Result, past []*Result) *facts {
+	f := &facts{now: now, past: past}
+	for i := range now.Lanes {
+		l := &now.Lanes[i]
+		switch {
+		case l.Lane == LaneFront && l.Extra:
+			f.others = append(f.others, l)
+		case l.Lane == LaneFront:
+			f.front, f.failed = l, failedStage(l)
+		case l.Lane == LaneVia:
+			f.hops = append(f.hops, l)
+		case l.Lane == LaneBackend:
+			f.backends = append(f.backends, l)
+		case l.Lane == LaneControl:
+			f.controls = append(f.controls, l)
+		case l.Lane == LaneVantage:
+			f.vantage = append(f.vantage, l)
+		case l.Lane == LaneHeldOpen:
+			f.held = l
+		}
+	}
+	if f.front == nil {
+		f.front = &Lane{Lane: LaneFront}
+	}
+	return f
+}
+
+// at tells that the front failed at a stage, and with one of the types, if any are given.
+func (f *facts) at(s StageName, types ...Type) bool {
+	return f.failed != nil && f.failed.Stage == s && (len(types) == 0 || slices.Contains(types, f.failed.Type))
+}
+
+// fine tells that every stage of the lane went well, and that there was one.
+func (l *Lane) fine() bool {
+	return len(l.Stages) > 0 && !slices.ContainsFunc(l.Stages, func(s Stage) bool { return !s.Good() })
+}
+
+// blind tells that we could not look through this lane.
+func (l *Lane) blind() bool {
+	s := failedStage(l)
+	return len(l.Stages) == 0 || s != nil && (s.Outcome == NoData || s.Type.Self())
+}
+
+// broken tells that the lane looked and failed.
+func (l *Lane) broken() bool { return !l.fine() && !l.blind() }
+
+// answered tells that somebody at the address answered a SYN, if with a refusal.
+func (l *Lane) answered() bool {
+	s := l.stage(StageConnect)
+	return s != nil && (s.Good() || s.Type == TCPRefused && (s.TCPInfo == nil || s.TCPInfo.State != tcpinfo.SynSent))
+}
+
+// stage is the lane's stage of that name, nil if it has none.
+func (l *Lane) stage(n StageName) *Stage {
+	for i := range l.Stages {
+		if l.Stages[i].Stage == n {
+			return &l.Stages[i]
+		}
+	}
+	return nil
+}
+
+// failedWith tells that the lane failed with one of the types.
+func (l *Lane) failedWith(types ...Type) bool {
+	s := failedStage(l)
+	return s != nil && slices.Contains(types, s.Type)
+}
+
+func all(lanes []*Lane, is func(*Lane) bool) bool {
+	return len(lanes) > 0 && !slices.ContainsFunc(lanes, func(l *Lane) bool { return !is(l) })
+}
+
+func anyOf(lanes []*Lane, is func(*Lane) bool) bool { return slices.ContainsFunc(lanes, is) }
+
+// layerOf is the layer of what stands at a lane's far end. A front that no hop describes is a balancer when there are
+// hops behind it, else whatever terminates TLS there.
+func (f *facts) layerOf(r Role) Layer {
+	switch r {
+	case RoleBalancer:
+		return LayerBalancer
+	case RoleBackend:
+		return LayerBackend
+	case RoleFront:
+		if len(f.hops) > 0 {
+			return LayerBalancer
+		}
+	}
+	return LayerProxy
+}
+
+// frontLayer is the layer of the box at the front's address.
+func (f *facts) frontLayer() Layer { return f.layerOf(f.front.Role) }
+
+// culprit is the layer of the last box on the way that fails at the same stage: a box in front of it only passes the
+// failure on. Several boxes of a role share the load; one that serves clears nothing behind a balancer, but when all
+// serve the balancer is left.
+func (f *facts) culprit() (layer Layer, same int) {
+	layer = f.frontLayer()
+	for _, h := range f.hops {
+		if s := failedStage(h); s != nil && s.Stage == f.failed.Stage && h.broken() {
+			layer = f.layerOf(h.Role)
+			same++
+		}
+	}
+	return layer, same
+}
+
+// deadHop is a hop behind the front whose own lane already fails at connect; nil if there is none.
+func (f *facts) deadHop() *Lane {
+	for _, h := range f.hops {
+		if s := failedStage(h); s != nil && s.Stage == StageConnect && h.broken() {
+			return h
+		}
+	}
+	return nil
+}
+
+// host tells whether the host of a lane is known to answer (up), known not to (down), or not known at all.
+func (f *facts) host(l *Lane) (up, downToo bool) {
+	h := hostOf(l.Address)
+	for _, o := range slices.Concat(f.controls, f.hops, f.backends, f.others) {
+		if o == l || hostOf(o.Address) != h || o.blind() || o.Address == l.Address && o.Lane != LaneControl {
+			continue
+		}
+		if o.answered() {
+			up = true
+		} else {
+			downToo = true
+		}
+	}
+	return up, downToo
+}
+
+// The held-open connection as a witness.
+
+// heldServes: it goes on answering.
+func (f *facts) heldServes() bool { return f.held != nil && f.held.fine() }
+
+// heldSilent: the peer's kernel takes our request and its process does not answer.
+func (f *facts) heldSilent() bool {
+	return f.heldWaits() && f.heldInfo().AckedAll()
+}
+
+// heldUnheard: our request is not even acknowledged.
+func (f *facts) heldUnheard() bool { return f.heldWaits() && f.heldInfo().Unheard() }
+
+// heldBack: this host does not let our request out.
+func (f *facts) heldBack() bool { return f.heldWaits() && f.heldInfo().HeldBack() }
+
+// heldClosed and heldReset: the peer ended it.
+func (f *facts) heldClosed() bool { return f.held != nil && f.held.failedWith(HTTPClosed) }
+func (f *facts) heldReset() bool  { return f.held != nil && f.held.failedWith(HTTPReset) }
+
+func (f *facts) heldWaits() bool { return f.held != nil && f.held.failedWith(HTTPTimedOut) }
+
+func (f *facts) heldInfo() *tcpinfo.Info {
+	if f.held == nil || len(f.held.Stages) == 0 {
+		return nil
+	}
+	return f.held.Stages[0].TCPInfo
+}
+
+// otherAddressServes: the front's name leads to another address, and that one is fine.
+func (f *facts) otherAddressServes() bool { return anyOf(f.others, (*Lane).fine) }
+
+// wasSilentBefore: an earlier round of this incident saw the front's handshake or request acknowledged and unanswered.
+func (f *facts) wasSilentBefore() bool {
+	return slices.ContainsFunc(f.past, func(r *Result) bool {
+		for i := range r.Lanes {
+			l := &r.Lanes[i]
+			if l.Lane == LaneFront && l.Address == f.front.Address && l.failedWith(TLSTimedOut) && silent(failedStage(l).TCPInfo) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// silent: all of ours arrived in the peer's kernel, and nothing came back.
+func silent(i *tcpinfo.Info) bool {
+	return i.AckedAll() && i.BytesReceived == 0 && i.RcvOOO == 0 && i.Timeouts() == 0
+}

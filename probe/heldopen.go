@@ -1,0 +1,302 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/whichlayer/whichlayer/probe/tcpinfo"
+)
+
+const (
+	// usualWindow is how many answers make what is usual.
+	usualWindow = 60
+	// missSlack is added to twice the usual duration before an answer counts as missed.
+	missSlack = 150 * time.Millisecond
+	// reconnectPause is the time between attempts to connect anew: few, so as not to fill the queue of a frozen process.
+	reconnectPause = 5 * time.Second
+	// maxUnkept is how many connections the server may close after one answer before we believe that it keeps none.
+	maxUnkept = 3
+)
+
+// heldOpen is the long-lived connection through the front. It asks every interval and never gives a request up: a
+// request that a frozen proxy holds is answered at the instant of the thaw.
+type heldOpen struct {
+	spec     *laneSpec
+	env      *Env
+	interval time.Duration
+	event    func() // called at a miss, a death, and an answer after either
+
+	mu       sync.Mutex
+	facts    HeldOpenFacts
+	sent     time.Time // of the last request
+	took     Seconds   // until its answer
+	bad      *failure  // what is wrong with the last answer, or how the connection died
+	attempt  *attempt  // the living connection; nil while there is none
+	usual    []time.Duration
+	unkept   int
+	idleEnd  time.Time // when a connection ended between two requests, until a new one is made
+	address  string
+	local    string
+	lastInfo *tcpinfo.Info
+}
+
+func newHeldOpen(front *laneSpec, env *Env, interval time.Duration, event func()) *heldOpen {
+	s := *front
+	s.kind = LaneHeldOpen
+	return &heldOpen{spec: &s, env: env, interval: interval, event: event}
+}
+
+// run keeps one connection until ctx ends.
+func (h *heldOpen) run(ctx context.Context) {
+	for n := uint64(0); ctx.Err() == nil && h.unkept < maxUnkept; n++ {
+		served := h.once(ctx, n)
+		if !served {
+			h.pause(ctx, max(reconnectPause, h.interval))
+		}
+	}
+	<-ctx.Done()
+}
+
+func (h *heldOpen) pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// once makes a connection and asks on it until it ends; served tells that it answered at least once.
+func (h *heldOpen) once(ctx context.Context, n uint64) (served bool) {
+	life, end := context.WithCancel(ctx)
+	defer end()
+	a := &attempt{spec: h.spec, env: h.env, lane: h.spec.newLane(), pick: n, roundDone: ctx.Done(), life: life}
+	if !h.open(a, end) {
+		h.renewFailed(ctx)
+		return false
+	}
+	defer a.close()
+	defer context.AfterFunc(ctx, a.close)()
+	h.mu.Lock()
+	h.attempt, h.address, h.local = a, a.lane.Address, a.lane.Local
+	h.facts.Since, h.facts.Answered = time.Now(), 0
+	h.mu.Unlock()
+	h.idleEnd = time.Time{}
+	err := h.serve(ctx, a)
+	h.ended(ctx, err)
+	return h.facts.Answered > 0
+}
+
+// open connects, with the same stages and deadlines as a round.
+func (h *heldOpen) open(a *attempt, end context.CancelFunc) bool {
+	steps := []func() (<-chan error, bool){a.connect}
+	if len(a.spec.addrs) == 0 {
+		steps = append([]func() (<-chan error, bool){a.resolve}, steps...)
+	}
+	if a.spec.tls != nil {
+		steps = append(steps, a.handshake)
+	}
+	for _, step := range steps {
+		pending, ok := step()
+		if ok {
+			continue
+		}
+		end()
+		a.close()
+		if pending != nil {
+			<-pending
+		}
+		return false
+	}
+	return true
+}
+
+// serve asks every interval until an exchange fails; nil when the server ended the connection between two requests,
+// as it may.
+func (h *heldOpen) serve(ctx context.Context, a *attempt) error {
+	r := newResponseReader(a.stream)
+	for next := time.Now(); ; next = later(next, h.interval) {
+		if !idle(a, r, next) {
+			h.idleEnd = time.Now()
+			return nil
+		}
+		again, err := h.ask(a, r)
+		if err != nil {
+			return err
+		}
+		if !again {
+			h.unkept++
+			return nil
+		}
+		h.unkept = 0
+	}
+}
+
+// later is the next instant of a beat; beats that were missed are left out.
+func later(t time.Time, d time.Duration) time.Time {
+	if next := t.Add(d); next.After(time.Now()) {
+		return next
+	}
+	return time.Now().Add(d)
+}
+
+// idle waits until the next request is due and reads meanwhile, to know the instant at which the peer ends the
+// connection; false if it did.
+func idle(a *attempt, r *responseReader, until time.Time) bool {
+	if !until.After(time.Now()) {
+		return true
+	}
+	r.limit.N = headLimit
+	a.conn.SetReadDeadline(until)
+	_, err := r.buf.Peek(1)
+	a.conn.SetReadDeadline(time.Time{})
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	a.conn.err.Store(nil)
+	return true
+}
+
+// renewFailed says that the connection which ended while it was idle did not just end its time: no new one can be had.
+func (h *heldOpen) renewFailed(ctx context.Context) {
+	if h.idleEnd.IsZero() || ctx.Err() != nil {
+		return
+	}
+	h.mu.Lock()
+	h.bad = fail(HTTPClosed, "the peer closed the connection and takes no new one")
+	h.facts.Died = h.idleEnd
+	h.mu.Unlock()
+	h.idleEnd = time.Time{}
+	h.event()
+}
+
+// ask sends one request and waits for its answer without a deadline; a timer notes when it is overdue.
+func (h *heldOpen) ask(a *attempt, r *responseReader) (again bool, err error) {
+	id := newTraceID()
+	missAfter := h.begin()
+	overdue := time.AfterFunc(missAfter, h.miss)
+	defer overdue.Stop()
+	r.limit.N = headLimit
+	if err := askHTTP(a.stream, a.conn, a.spec.requestBytes(id, "keep-alive"), r); err != nil {
+		return false, err
+	}
+	_, body, resp, err := r.read(a.spec.ep.Request.Method, a.conn)
+	if err != nil {
+		return false, err
+	}
+	if len(body) == bodyLimit {
+		return false, nil // a body that was not read to its end leaves the connection useless
+	}
+	h.answered(checkResponse(&a.spec.expect, resp, body))
+	return !resp.Close, nil
+}
+
+// begin notes that a request goes out and returns after which time its answer is overdue.
+func (h *heldOpen) begin() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sent = time.Now()
+	h.facts.Pending = h.sent
+	h.facts.Usual = 0
+	if len(h.usual) > 0 {
+		h.facts.Usual = Seconds(slices.Max(h.usual))
+	}
+	return min(2*h.facts.Usual.Std()+missSlack, h.spec.timeouts.Request.Std())
+}
+
+func (h *heldOpen) miss() {
+	h.mu.Lock()
+	first := h.facts.Missed.IsZero() && h.facts.Died.IsZero()
+	if first {
+		h.facts.Missed = time.Now()
+	}
+	h.mu.Unlock()
+	if first {
+		h.event()
+	}
+}
+
+// answered notes an answer, good or not what was expected.
+func (h *heldOpen) answered(err error) {
+	h.mu.Lock()
+	now := time.Now()
+	h.took = Seconds(now.Sub(h.sent))
+	h.facts.Answered++
+	h.facts.Pending = time.Time{}
+	wasBad := !h.facts.Missed.IsZero() || !h.facts.Died.IsZero()
+	h.facts.Died = time.Time{}
+	if err == nil {
+		h.bad = nil
+		if !wasBad {
+			h.usual = keep(append(h.usual, h.took.Std()), usualWindow)
+		}
+		h.facts.LastGoodSent, h.facts.LastGoodAnswered, h.facts.Missed = h.sent, now, time.Time{}
+	} else {
+		errors.As(err, &h.bad)
+		if h.facts.Missed.IsZero() {
+			h.facts.Missed = now
+		}
+	}
+	h.mu.Unlock()
+	if wasBad != (err != nil) {
+		h.event()
+	}
+}
+
+// ended notes that the connection is gone. It counts as dead until a new one serves.
+func (h *heldOpen) ended(ctx context.Context, err error) {
+	h.mu.Lock()
+	if h.attempt != nil {
+		h.lastInfo = h.attempt.tcpInfo()
+		h.attempt = nil
+	}
+	h.facts.Pending = time.Time{}
+	if ctx.Err() != nil || err == nil {
+		h.mu.Unlock()
+		return
+	}
+	if !errors.As(err, &h.bad) {
+		h.bad = fail(HTTPClosed, "%w", err)
+	}
+	first := h.facts.Died.IsZero()
+	if first {
+		h.facts.Died = time.Now()
+	}
+	h.mu.Unlock()
+	if first {
+		h.event()
+	}
+}
+
+// lane is what the connection shows now; nil when there never was one, or when the server keeps none.
+func (h *heldOpen) lane() *Lane {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.facts.Since.IsZero() || h.facts.LastGoodAnswered.IsZero() {
+		return nil
+	}
+	l := h.spec.newLane()
+	l.Address, l.Local = h.address, h.local
+	facts := h.facts
+	l.HeldOpen = &facts
+	s := Stage{Stage: StageRequest, Outcome: OK, Started: h.sent, Duration: h.took, TCPInfo: h.lastInfo}
+	if h.attempt != nil {
+		s.TCPInfo = h.attempt.tcpInfo()
+	}
+	if !facts.Pending.IsZero() && facts.Died.IsZero() {
+		s.Duration = Seconds(time.Since(h.sent))
+	}
+	switch {
+	case !facts.Died.IsZero() || h.bad != nil:
+		s.setFailed(h.bad.typ, h.bad.err)
+		s.Errno = h.bad.errno
+	case !facts.Missed.IsZero():
+		s.setFailed(HTTPTimedOut, errStageTimeout)
+	}
+	l.Stages = []Stage{s}
+	return l
+}

@@ -1,0 +1,168 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+// stagger is the distance between the starts of lanes to one host, the main lane first: routers answer only so many
+// SYNs a second with the ICMP error that decides.
+const stagger = 2 * time.Millisecond
+
+// round is one look through all lanes.
+type round struct {
+	t      *Target
+	ctx    context.Context
+	number uint64
+
+	wg    sync.WaitGroup
+	mu    sync.Mutex
+	lanes []Lane
+	order []int
+}
+
+// run starts every lane at once and returns when the last one has ended.
+func (r *round) run() {
+	started := map[string]int{}
+	delay := func(s *laneSpec) time.Duration {
+		host := s.name
+		if len(s.addrs) > 0 {
+			host = s.addrs[0].String()
+		}
+		started[host]++
+		return time.Duration(started[host]-1) * stagger
+	}
+	p := r.t.plan
+	delay(p.front)
+	r.start(0, 0, func() Lane { return r.front() })
+	for i, s := range p.lanes {
+		wait := delay(s)
+		r.start(i+1, wait, func() Lane { return *r.attempt(s) })
+	}
+	r.wg.Wait()
+	r.sort()
+}
+
+// start runs one lane after a short delay; order is its place in the result.
+func (r *round) start(order int, wait time.Duration, look func() Lane) {
+	r.wg.Go(func() {
+		if wait > 0 {
+			select {
+			case <-time.After(wait):
+			case <-r.ctx.Done():
+			}
+		}
+		r.add(order, look())
+	})
+}
+
+func (r *round) add(order int, lanes ...Lane) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range lanes {
+		r.lanes = append(r.lanes, l)
+		r.order = append(r.order, order)
+	}
+}
+
+// sort puts the lanes in the order of the plan.
+func (r *round) sort() {
+	idx := make([]int, len(r.lanes))
+	for i := range idx {
+		idx[i] = i
+	}
+	slices.SortStableFunc(idx, func(a, b int) int { return r.order[a] - r.order[b] })
+	out := make([]Lane, len(idx))
+	for i, j := range idx {
+		out[i] = r.lanes[j]
+	}
+	r.lanes = out
+}
+
+// Places of the further looks in a result, behind all lanes of the plan.
+const (
+	orderExtra   = 1 << 20
+	orderVantage = 1 << 21
+)
+
+// front is the front lane; when it fails, the further looks that tell more are made at once, beside the lanes that
+// still run.
+func (r *round) front() Lane {
+	l := r.attempt(r.t.plan.front)
+	if !laneFailed(l) {
+		return *l
+	}
+	for i, s := range r.others(l) {
+		r.start(orderExtra+i, time.Duration(i)*stagger, func() Lane {
+			x := r.attempt(s)
+			x.Extra = true
+			return *x
+		})
+	}
+	if v := r.t.env.Vantage; v != nil {
+		r.wg.Go(func() { r.add(orderVantage, v.Look(r.ctx)...) })
+	}
+	return *l
+}
+
+// others are the lanes that become worth while when the front fails: what stands behind the name when the name is the
+// trouble, and the name's other addresses when one of them is.
+func (r *round) others(l *Lane) []*laneSpec {
+	front := r.t.plan.front
+	if len(l.Stages) > 0 && l.Stages[0].Stage == StageResolve && l.Stages[0].Outcome == Failed {
+		return r.t.plan.standIn
+	}
+	var out []*laneSpec
+	addrs := front.addrs
+	if len(addrs) == 0 {
+		for _, s := range l.Addresses {
+			if a, err := netip.ParseAddr(s); err == nil {
+				addrs = append(addrs, a)
+			}
+		}
+	}
+	for _, a := range addrs {
+		if len(out) == maxExtraAddresses || joinHostPort(a, front.port) == l.Address || !hasRoute(a) {
+			continue
+		}
+		s := *front
+		s.name, s.addrs, s.expected = "", []netip.Addr{a}, nil
+		out = append(out, &s)
+	}
+	return out
+}
+
+// laneFailed tells that a stage of the lane failed, or that we could not look.
+func laneFailed(l *Lane) bool {
+	return slices.ContainsFunc(l.Stages, func(s Stage) bool { return s.Outcome == Failed || s.Outcome == NoData })
+}
+
+// attempt walks one lane. What still hangs at its end is left open or closed.
+func (r *round) attempt(s *laneSpec) (l *Lane) {
+	life, end := context.WithCancel(context.Background())
+	a := &attempt{spec: s, env: r.t.env, lane: s.newLane(), pick: r.number, roundDone: r.ctx.Done(), life: life}
+	defer func() {
+		if p := recover(); p != nil {
+			end()
+			a.close()
+			l = a.lane
+			l.Stages = append(l.Stages, Stage{Stage: StageResolve, Outcome: NoData, Type: SelfFailed, Code: SelfFailed.Code(), Error: fmt.Sprint(p)})
+		}
+	}()
+	pending := a.walk()
+	switch {
+	case pending == nil:
+		end()
+	case s.connect || r.ctx.Err() != nil || !r.t.left.keep(a, r.number, pending, end):
+		end()
+		a.close()
+		<-pending
+	default:
+		a.lane.Hanging = true
+	}
+	return a.lane
+}

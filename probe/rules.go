@@ -1,0 +1,57 @@
+package probe
+
+// rules is the table, in the order in which it is asked. A rule's name is shown in every verdict that it made.
+var rules = []rule{
+	// The prober itself: what we did not see we do not charge to anybody.
+	{"self-paused", judgePaused},
+	{"self-errno", judgeErrno},
+	{"self-local-firewall", judgeLocalFirewall},
+	{"self-clock", judgeClock},
+	{"vantage-down", judgeVantage},
+
+	// Nothing is wrong for users, or not much.
+	{"up", judgeUp},
+	{"certificate-expires", judgeExpiring},
+	{"dns-slow", judgeSlowDNS},
+	{"loss", judgeLoss},
+	{"slow", judgeSlow},
+	{"pool-backend", judgePoolBackend},
+	{"pool-hop", judgePoolHop},
+	{"held-open-dropped", judgeHeldOpenDropped},
+	{"side-lane-blocked", judgeSideLane},
+
+	// The front's name.
+	{"dns-wrong-address", judgeWrongAddress},
+	{"dns-no-answer", judgeDNSSilent},
+	{"dns-bad-answer", judgeDNSAnswer},
+
+	// The front's TCP connect.
+	{"forward-proxy", judgeForwardProxy},
+	{"connect-icmp-refused", judgeICMPRefused},
+	{"connect-refused", judgeRefused},
+	{"connect-unreachable", judgeUnreachable},
+	{"connect-silent-frozen", judgeQueueFull},
+	{"connect-silent-host-up", judgePortSilent},
+	{"connect-silent-host", judgeHostSilent},
+
+	// Data on an established connection: who did what with our bytes?
+	{"data-not-acked", judgeDataDropped},
+	{"data-hole", judgeDataHole},
+
+	// The front's TLS handshake.
+	{"tls-silent-acked", judgeTLSSilent},
+	{"tls-certificate", judgeCertificate},
+	{"tls-refused", judgeTLSRefused},
+	{"tls-ended", judgeTLSEnded},
+
+	// The front's request and response: is it the same past the proxy?
+	{"balancer-only", judgeBalancerOnly},
+	{"backend-host", judgeBackendHost},
+	{"backend-refused", judgeBackendRefused},
+	{"backend-same", judgeBackendSame},
+	{"link-silent", judgeLinkSilent},
+	{"link-ended", judgeLinkEnded},
+	{"proxy-status", judgeProxyStatus},
+	{"front-broken-answer", judgeBrokenAnswer},
+	{"front-only", judgeNoBackend},
+}

@@ -1,0 +1,123 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/whichlayer/whichlayer/probe/tcpinfo"
+)
+
+// failure is an error whose type is known.
+type failure struct {
+	typ   Type
+	errno string
+	err   error
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+// fail makes a failure; format may wrap with %w.
+func fail(t Type, format string, args ...any) *failure {
+	return &failure{typ: t, err: fmt.Errorf(format, args...)}
+}
+
+// errStageTimeout ends the wait for a stage, not the stage.
+var errStageTimeout = errors.New("no answer in time")
+
+// stage runs one step of an attempt. f does the work and must return soon after its context is canceled; at the
+// deadline stage returns while f goes on, and pending yields f's error once it has ended.
+func (a *attempt) stage(ctx context.Context, name StageName, timeout time.Duration, f func(context.Context) error) (pending <-chan error, ok bool) {
+	s := Stage{Stage: name, Started: time.Now()}
+	done := make(chan error, 1)
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				done <- fail(SelfFailed, "panic: %v", p)
+			}
+		}()
+		done <- f(ctx)
+	}()
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	var err error
+	select {
+	case err = <-done:
+	case <-timer.C:
+		err, pending = errStageTimeout, done
+	case <-a.roundDone:
+		err, pending = fail(SelfStopped, "the round was ended"), done
+	}
+	s.Duration = Seconds(time.Since(s.Started))
+	s.TCPInfo = a.tcpInfo()
+	s.judge(err, timeout, a.timeoutType(name))
+	a.lane.Stages = append(a.lane.Stages, s)
+	return pending, s.Good() || s.Type == DNSAddressChanged
+}
+
+// judge fills in outcome, type, code and error.
+func (s *Stage) judge(err error, timeout time.Duration, onTimeout Type) {
+	var f *failure
+	switch {
+	case err == nil && s.Duration.Std() > timeout/2:
+		s.Outcome = Slow
+	case err == nil:
+		s.Outcome = OK
+	case errors.Is(err, errStageTimeout):
+		s.setFailed(onTimeout, fmt.Errorf("no answer in %v", timeout))
+	case errors.As(err, &f):
+		s.setFailed(f.typ, f.err)
+		s.Errno = f.errno
+	default:
+		s.setFailed(SelfFailed, err)
+	}
+}
+
+func (s *Stage) setFailed(t Type, err error) {
+	s.Outcome, s.Type, s.Code, s.Error = Failed, t, t.Code(), clip(err.Error(), 300)
+	if t == SelfStopped || t == SelfPaused {
+		s.Outcome = NoData
+	}
+}
+
+// clip bounds foreign text in length and to printable UTF-8.
+func clip(s string, n int) string {
+	out := make([]rune, 0, min(len(s), n))
+	for _, r := range s {
+		if len(out) == n {
+			return string(out) + "…"
+		}
+		if r < ' ' || r == 0x7f || r == 0xfffd {
+			r = '?'
+		}
+		out = append(out, r)
+	}
+	return string(out)
+}
+
+func (a *attempt) tcpInfo() *tcpinfo.Info {
+	if a.raw == nil {
+		return nil
+	}
+	return tcpinfo.Get(a.raw)
+}
+
+// timeoutType is what a timeout of a stage is called.
+func (a *attempt) timeoutType(name StageName) Type {
+	switch name {
+	case StageResolve:
+		return DNSTimedOut
+	case StageConnect:
+		return TCPTimedOut
+	case StageTLS:
+		return TLSTimedOut
+	case StageResponse:
+		return HTTPBodyStalled
+	}
+	if a.spec.http() {
+		return HTTPTimedOut
+	}
+	return AppTimedOut
+}
