@@ -1,5 +1,7 @@
 package probe
 
+import "strings"
+
 // Attribute concludes from one round, and from the earlier rounds of the same incident (oldest first, may be empty),
 // which layer broke. It is pure: no clock, no I/O, and neither argument is changed.
 //
@@ -56,11 +58,22 @@ func (c *conclusion) verdict(f *facts, name string) Verdict {
 		v.Layer, v.Cause = c.suspects[0].Layer, c.suspects[0].Cause
 		v.Cleared = f.cleared(c.suspects)
 	}
-	if c.because != "" {
-		v.Evidence = append(v.Evidence, c.because)
-	}
-	v.Evidence = append(v.Evidence, f.evidence()...)
+	v.Evidence = withReason(c.because, f.evidence())
 	return v
+}
+
+// withReason puts the deciding sentence first and leaves out those that say no more.
+func withReason(because string, evidence []string) []string {
+	if because == "" {
+		return evidence
+	}
+	out := []string{because}
+	for _, e := range evidence {
+		if !strings.HasPrefix(because, e) && !strings.HasPrefix(e, because) {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 func suspect(l Layer, c Cause) Suspect { return Suspect{l, c} }

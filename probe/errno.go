@@ -51,7 +51,7 @@ func connectFailure(err error, info *tcpinfo.Info, took time.Duration) error {
 	}
 	switch e {
 	case syscall.ECONNREFUSED:
-		f.typ = TCPRefused
+		f.typ, f.err = TCPRefused, errors.New("connection refused")
 	case syscall.ECONNRESET, syscall.EPIPE:
 		f.typ = TCPReset
 	case syscall.ETIMEDOUT:
@@ -72,8 +72,12 @@ func sentNothing(info *tcpinfo.Info, took time.Duration) bool {
 	return info.State != tcpinfo.SynSent && info.TotalRetrans == 0 && took < 100*time.Millisecond
 }
 
-// trimOp drops "dial tcp 10.0.0.1:443:" from an error: address and stage stand beside it already.
+// trimOp drops "dial tcp 10.0.0.1:443: connect:" from an error: address and stage stand beside it already.
 func trimOp(err error) error {
+	var call *os.SyscallError
+	if errors.As(err, &call) {
+		return call.Err
+	}
 	var op *net.OpError
 	if errors.As(err, &op) {
 		return op.Err
@@ -96,7 +100,7 @@ func streamFailure(err error, t streamTypes) (*failure, bool) {
 	case isLocal:
 		f.typ = local
 	case e == syscall.ECONNRESET || e == syscall.EPIPE || e == syscall.ECONNABORTED:
-		f.typ = t.reset
+		f.typ, f.err = t.reset, errors.New("the peer reset the connection")
 	case e == syscall.ETIMEDOUT || errors.Is(err, os.ErrDeadlineExceeded):
 		f.typ = t.timedOut
 	case e == syscall.EHOSTUNREACH || e == syscall.ENETUNREACH || e == syscall.ECONNREFUSED:

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Body is what a healthy backend answers; [Chain.Target] expects its first word.
+// Body is what a healthy backend answers; [Chain.Config] expects its first word.
 const Body = "ok: the shop is open\n"
 
 // backend is an HTTP/1.1 server with keep-alive.

@@ -2,8 +2,6 @@ package lab
 
 import (
 	"fmt"
-	"net/netip"
-	"net/url"
 	"strings"
 	"time"
 
@@ -23,37 +21,9 @@ var timeouts = config.Timeouts{
 	Response: config.Duration(time.Second),
 }
 
-// DNS names the chain's name server.
-func (c *Chain) DNS() config.DNS { return config.DNS{Servers: []config.Address{address(c.dns.addr)}} }
-
-// Target is the chain's configuration as the program has it after loading [Chain.YAML].
-func (c *Chain) Target() config.Target {
-	heldOpen := config.Interval(500 * time.Millisecond)
-	t := config.Target{
-		Name:     "demo",
-		Timeouts: timeouts,
-		HeldOpen: &heldOpen,
-		Front: config.Endpoint{
-			URL:       httpURL("https", fmt.Sprintf("%s:%d", c.name, c.Front().Port())),
-			Addresses: []config.Prefix{{Prefix: netip.PrefixFrom(c.Front().Addr(), 32)}},
-			CAFile:    c.caFile,
-		},
-		Via: []config.Hop{{
-			Name: "proxy", Role: config.Proxy, Address: address(c.proxy.addr), Control: c.controlAddress("proxy"),
-		}},
-		Backends: []config.Backend{{
-			Name:     "backend",
-			Endpoint: config.Endpoint{URL: httpURL("http", c.backend.addr.String())},
-			Control:  c.controlAddress("backend"),
-		}},
-		Expect: config.Expect{Body: expectBody},
-	}
-	if c.balancer != nil {
-		t.Via = append([]config.Hop{{
-			Name: "balancer", Role: config.Balancer, Address: address(c.balancer.addr), Control: c.controlAddress("balancer"),
-		}}, t.Via...)
-	}
-	return t
+// Config is the chain's configuration, as from a file with the text of [Chain.YAML].
+func (c *Chain) Config(schedule string) (*config.Config, error) {
+	return config.Parse("lab.yaml", []byte(c.YAML(schedule)))
 }
 
 // YAML is a configuration file for the chain. Schedule is such as "@every 1s".
@@ -78,17 +48,4 @@ targets:
     expect: {body: %s}
 `, c.proxy.addr, c.Control("proxy"), c.backend.addr, c.Control("backend"), expectBody)
 	return b.String()
-}
-
-func (c *Chain) controlAddress(part string) *config.Address {
-	a := address(c.Control(part))
-	return &a
-}
-
-func address(a netip.AddrPort) config.Address {
-	return config.Address{Host: a.Addr().String(), Port: a.Port()}
-}
-
-func httpURL(scheme, host string) config.URL {
-	return config.URL{URL: &url.URL{Scheme: scheme, Host: host, Path: "/"}}
 }

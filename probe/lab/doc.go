@@ -3,7 +3,7 @@
 // [Start] brings up a [Chain]: a name server, a proxy that terminates TLS and relays to a backend as stunnel does, the
 // backend, and a control port beside each of them; with [Options.Balancer] a TCP balancer stands before the proxy.
 // Nothing needs root or a network. [Chain.Break] sets one [Fault] and [Chain.Mend] ends it; several may hold at once.
-// [Chain.Target] and [Chain.YAML] are the matching configuration.
+// [Chain.Config] and [Chain.YAML] are the matching configuration.
 //
 // The faults are real as far as the prober's kernel can tell. A frozen process leaves its sockets open and calls
 // neither accept nor read nor write, while the kernel goes on completing handshakes and acknowledging data, and on

@@ -150,7 +150,7 @@ func proxyFaults() []fault {
 		row(ProxyTLS11, "tls_refused", func(m *proxyMode, _ *certificates) { m.version = tls.VersionTLS11 }),
 		deaf,
 		row(CertExpired, "certificate_expired", func(m *proxyMode, c *certificates) { m.cert = c.expired }),
-		row(CertEarly, "certificate_invalid", func(m *proxyMode, c *certificates) { m.cert = c.early }),
+		row(CertEarly, "certificate_expired", func(m *proxyMode, c *certificates) { m.cert = c.early }),
 		row(CertWrongName, "certificate_wrong_name", func(m *proxyMode, c *certificates) { m.cert = c.wrongName }),
 		row(CertUnknownCA, "certificate_unknown_authority", func(m *proxyMode, c *certificates) { m.cert = c.unknownCA }),
 		row(CertNoChain, "certificate_unknown_authority", func(m *proxyMode, c *certificates) { m.cert = c.noChain }),
