@@ -1,31 +1,41 @@
 package config
 
-import "net/netip"
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"net/netip"
+)
 
 // Target is a service as its users reach it, with the path to it.
 type Target struct {
+	// Name in every message and metric, unique.
 	Name string `yaml:"name"`
-	// Schedule of this target; after Load never zero.
+	// Schedule of this target; default the global one.
 	Schedule Schedule `yaml:"schedule"`
+	// Timeouts of this target; each default is the global one.
 	Timeouts Timeouts `yaml:"timeouts"`
-	// HeldOpen is this target's interval on the long-lived connection; after Load the global value where none was given.
+	// HeldOpen is the request interval on this target's long-lived connection, or off; default the global one.
 	HeldOpen *Interval `yaml:"heldopen"`
-	Detect   Detect    `yaml:"detect"`
+	// Detect holds this target's parameters of detection; each default is the global one.
+	Detect Detect `yaml:"detect"`
 	// Front is what users address.
 	Front Endpoint `yaml:"front"`
 	// Via are the hops in the order in which a user's request crosses them.
 	Via []Hop `yaml:"via"`
-	// Backend is the short form of one backend; after Load it stands in Backends.
+	// Backend is the short form of backends with one.
 	Backend *Backend `yaml:"backend"`
 	// Backends bypass the proxy.
 	Backends []Backend `yaml:"backends"`
-	Expect   Expect    `yaml:"expect"`
+	// Expect is what a good answer looks like, through the front and from each backend.
+	Expect Expect `yaml:"expect"`
 }
 
 // Hop is one box between the users and the backend that can be addressed directly.
 type Hop struct {
+	// Name of the hop in messages and metrics, unique within the target.
 	Name string `yaml:"name"`
-	Role Role   `yaml:"role"`
+	// Role is balancer (spreads connections) or proxy (terminates TLS).
+	Role Role `yaml:"role"`
 	// Address is where the hop serves the target.
 	Address Address `yaml:"address"`
 	// Control is another port of the same host, connected to as a witness that the host and the path to it are fine.
@@ -45,9 +55,11 @@ const (
 
 // Backend is an endpoint reached past the proxy.
 type Backend struct {
+	// Name of the backend in messages and metrics, unique within the target; default backend, or host:port where there
+	// are several.
 	Name     string `yaml:"name"`
 	Endpoint `yaml:",inline"`
-	// Control is another port of the same host.
+	// Control is another port of the same host, connected to as a witness that the host and the path to it are fine.
 	Control *Address `yaml:"control"`
 	// Expect replaces the target's expectations on this lane.
 	Expect *Expect `yaml:"expect"`
@@ -58,25 +70,28 @@ type Endpoint struct {
 	// URL has the scheme https, http, tls or tcp.
 	URL URL `yaml:"url"`
 	// Resolve pins the addresses: DNS is not asked.
-	Resolve []netip.Addr `yaml:"resolve" doc:"pinned addresses; DNS is not asked"`
+	Resolve []netip.Addr `yaml:"resolve"`
 	// Addresses are those that the name should resolve to, single or as ranges.
-	Addresses []Prefix `yaml:"addresses" doc:"what the name should resolve to: addresses or CIDR ranges"`
-	// IPVersion is 4, 6 or 0 for both.
+	Addresses []Prefix `yaml:"addresses"`
+	// IPVersion limits the addresses to version 4 or 6; default both.
 	IPVersion IPVersion `yaml:"ip_version"`
 	// Source is the local address to probe from.
-	Source  netip.Addr `yaml:"source"`
-	Request Request    `yaml:"request"`
+	Source netip.Addr `yaml:"source"`
+	// Request is the HTTP request (schemes https and http only).
+	Request Request `yaml:"request"`
 
 	// ServerName is sent as SNI and checked in the certificate; default the URL's host (front) or the front's (others).
 	ServerName string `yaml:"server_name"`
 	// CAFile holds the trusted roots as PEM; default the system's.
 	CAFile string `yaml:"ca_file"`
-	// CertFile and KeyFile are the client certificate.
+	// CertFile holds the client certificate and its intermediates as PEM.
 	CertFile string `yaml:"cert_file"`
-	KeyFile  string `yaml:"key_file"`
-	// MinTLS is 1.0 to 1.3; default 1.2.
+	// KeyFile holds the client certificate's key as PEM.
+	KeyFile string `yaml:"key_file"`
+	// MinTLS is the least TLS version that is accepted, 1.0 to 1.3; default 1.2.
 	MinTLS TLSVersion `yaml:"min_tls"`
 
+	// ProxyProtocol is the version of the PROXY protocol header that is written first: v1 or v2; default none.
 	ProxyProtocol ProxyProtocol `yaml:"proxy_protocol"`
 	// ForwardProxy is an http:// proxy that is asked to CONNECT.
 	ForwardProxy *ForwardProxy `yaml:"forward_proxy"`
@@ -85,32 +100,48 @@ type Endpoint struct {
 	StartTLS StartTLS `yaml:"starttls"`
 	// Dialogue is what is said and expected instead of an HTTP exchange (schemes tls and tcp only).
 	Dialogue []Line `yaml:"dialogue"`
+
+	// Roots are the certificates of CAFile as they were when the configuration was loaded; nil is the system's.
+	Roots *x509.CertPool `yaml:"-" json:"-"`
+	// Certificate is the pair of CertFile and KeyFile; nil is none.
+	Certificate *tls.Certificate `yaml:"-" json:"-"`
+	// digest tells one content of these files from another.
+	digest string
 }
 
 // Request is the HTTP request of a lane.
 type Request struct {
-	Method  string            `yaml:"method"`
+	// Method of the request; default GET.
+	Method string `yaml:"method"`
+	// Headers are added to the request.
 	Headers map[string]string `yaml:"headers"`
-	Body    string            `yaml:"body"`
+	// Body of the request.
+	Body string `yaml:"body"`
 	// Host replaces the Host header; default the front's.
 	Host string `yaml:"host"`
-	// Path replaces path and query of the URL; the proxy and balancer lanes keep the front's.
-	BasicAuth   *BasicAuth `yaml:"basic_auth"`
-	BearerToken Secret     `yaml:"bearer_token"`
-	// BearerTokenFile is the file twin of BearerToken.
+	// BasicAuth sends a user name and a password.
+	BasicAuth *BasicAuth `yaml:"basic_auth"`
+	// BearerToken as ${VARIABLE}.
+	BearerToken Secret `yaml:"bearer_token"`
+	// BearerTokenFile holds the bearer token.
 	BearerTokenFile string `yaml:"bearer_token_file"`
 }
 
 // BasicAuth is sent as RFC 7617 credentials.
 type BasicAuth struct {
-	Username     string `yaml:"username"`
-	Password     Secret `yaml:"password"`
+	// Username without a colon.
+	Username string `yaml:"username"`
+	// Password as ${VARIABLE}.
+	Password Secret `yaml:"password"`
+	// PasswordFile holds the password.
 	PasswordFile string `yaml:"password_file"`
 }
 
 // ForwardProxy is reached first and asked to CONNECT to the endpoint (RFC 9110, 9.3.6).
 type ForwardProxy struct {
-	Address   Address    `yaml:"address"`
+	// Address of the forward proxy.
+	Address Address `yaml:"address"`
+	// BasicAuth is sent as Proxy-Authorization.
 	BasicAuth *BasicAuth `yaml:"basic_auth"`
 }
 
@@ -129,7 +160,8 @@ type Expect struct {
 	// Status lists the good status codes; default every 2xx.
 	Status []int `yaml:"status"`
 	// Body is a substring of the body.
-	Body       string  `yaml:"body"`
+	Body string `yaml:"body"`
+	// BodyRegexp must match somewhere in the body.
 	BodyRegexp *Regexp `yaml:"body_regexp"`
 	// JSON are conditions on a JSON body.
 	JSON []JSONCheck `yaml:"json"`
