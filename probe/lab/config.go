@@ -14,7 +14,7 @@ const expectBody = "ok"
 // timeouts are those of the chain's configuration. On loopback a second is long, except for a connect, whose SYN the
 // kernel repeats after one second when an accept queue was full.
 var timeouts = config.Timeouts{
-	Resolve:  config.Duration(time.Second),
+	Resolve:  config.Duration(2 * time.Second),
 	Connect:  config.Duration(1500 * time.Millisecond),
 	TLS:      config.Duration(time.Second),
 	Request:  config.Duration(time.Second),
