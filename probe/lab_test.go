@@ -14,10 +14,17 @@ import (
 )
 
 // startTarget runs a target against a chain until the test ends.
-func startTarget(t *testing.T, cfg config.Target, dns config.DNS) *probe.Target {
+func startTarget(t *testing.T, chain *lab.Chain, change ...func(*config.Target)) *probe.Target {
 	t.Helper()
-	env := &probe.Env{DNS: dns, Version: "test", Log: slog.New(slog.DiscardHandler)}
-	target, err := probe.NewTarget(cfg, env)
+	cfg, err := chain.Config("@every 1s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range change {
+		c(&cfg.Targets[0])
+	}
+	env := &probe.Env{DNS: cfg.DNS, Version: "test", Log: slog.New(slog.DiscardHandler)}
+	target, err := probe.NewTarget(cfg.Targets[0], env)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +64,7 @@ func TestFaults(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { chain.Close() })
-			target := startTarget(t, chain.Target(), chain.DNS())
+			target := startTarget(t, chain)
 			healthy := untilHeld(t, target)
 			if v := probe.Attribute(&healthy, nil); v.State != probe.Up || v.Layer != probe.LayerNone {
 				t.Fatalf("healthy chain: %+v", v)

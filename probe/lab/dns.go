@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -18,11 +17,10 @@ type nameServer struct {
 	name string // fully qualified
 	addr netip.AddrPort
 
-	ctx    context.Context // ends with the server, for answers that take their time
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-	udp    *dns.Server
-	tcp    *dns.Server
+	closing chan struct{} // for answers that take their time
+	wg      sync.WaitGroup
+	udp     *dns.Server
+	tcp     *dns.Server
 
 	mu        sync.Mutex
 	mode      dnsMode
@@ -52,8 +50,7 @@ var wrongAddress = netip.AddrFrom4([4]byte{127, 0, 0, 66})
 const dnsDelay = 1200 * time.Millisecond
 
 func newNameServer(name string, ip netip.Addr, addresses ...netip.Addr) (*nameServer, error) {
-	s := &nameServer{name: dns.Fqdn(name), mode: dnsHealthy, addresses: addresses}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s := &nameServer{name: dns.Fqdn(name), mode: dnsHealthy, addresses: addresses, closing: make(chan struct{})}
 	ln, err := listenFree(ip)
 	if err != nil {
 		return nil, fmt.Errorf("start the name server: %w", err)
@@ -79,7 +76,7 @@ func (s *nameServer) run(srv *dns.Server) {
 }
 
 func (s *nameServer) close() {
-	s.cancel()
+	close(s.closing)
 	_ = s.udp.Shutdown() // fails only when it does not run
 	_ = s.tcp.Shutdown()
 	s.wg.Wait()
@@ -114,7 +111,7 @@ func (s *nameServer) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	case dnsRefused:
 		m.Answer, m.Rcode = nil, dns.RcodeRefused
 	case dnsSlow:
-		if !pause(s.ctx, dnsDelay) {
+		if !pauseUntil(s.closing, dnsDelay) {
 			return
 		}
 	case dnsWrong:

@@ -160,13 +160,15 @@ type listener struct {
 func (l *listener) rearm() { _ = l.SetDeadline(deadline([]*gate{l.gate})) }
 
 // pause waits unless ctx ends first.
-func pause(ctx context.Context, d time.Duration) bool {
+func pause(ctx context.Context, d time.Duration) bool { return pauseUntil(ctx.Done(), d) }
+
+func pauseUntil(done <-chan struct{}, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
 		return true
-	case <-ctx.Done():
+	case <-done:
 		return false
 	}
 }
