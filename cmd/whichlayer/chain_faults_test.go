@@ -3,6 +3,7 @@
 package main_test
 
 import (
+	"cmp"
 	"syscall"
 	"time"
 )
@@ -10,7 +11,7 @@ import (
 // fault is one thing that can break in a chain, and what whichlayer must make of it.
 type fault struct {
 	name string
-	// front is the name that users ask for: frontName is the proxy's, vipName the balancer's.
+	// front is the name that users ask for: the proxy's frontName by default, or the balancer's vipName.
 	front string
 	// layer is the truth. Beside it, a verdict may name a layer of honest: one that nobody can tell apart from outside.
 	// A verdict that is not confirmed may name another yet, if the truth is among its suspects and ambiguous is set.
@@ -25,6 +26,8 @@ type fault struct {
 	serves      bool
 	apply, lift func(*chain)
 }
+
+func (f fault) frontName() string { return cmp.Or(f.front, frontName) }
 
 // Timeouts of testdata/chain/whichlayer.yaml.
 const (

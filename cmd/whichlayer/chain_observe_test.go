@@ -4,6 +4,7 @@ package main_test
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -77,15 +78,37 @@ type watcher struct {
 	ended  chan error
 }
 
+// whichlayerConfig writes the configuration for a chain as users of the fault's front reach it.
+func (c *chain) whichlayerConfig(f fault) string {
+	c.t.Helper()
+	address := proxyIP
+	if f.front == vipName {
+		address = balancerIP
+	}
+	return c.config("whichlayer.yaml", map[string]any{"Front": f.frontName(), "FrontAddress": address, "Balanced": f.front == vipName})
+}
+
+// check looks once with `whichlayer check`, which must end with the code.
+func (c *chain) check(f fault, code int) *event {
+	c.t.Helper()
+	cmd := c.cli.command(c.suite.binary, "check", "--json", "--config", c.whichlayerConfig(f))
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if got := cmd.ProcessState.ExitCode(); got != code {
+		c.t.Errorf("check: exit code %d, want %d (%v)\n%s%s", got, code, err, said.Bytes(), out)
+	}
+	e := &event{raw: out}
+	if err := json.Unmarshal(out, e); err != nil {
+		c.t.Fatalf("check: %v\n%s%s", err, said.Bytes(), out)
+	}
+	return e
+}
+
 // watch starts whichlayer on a chain.
 func (c *chain) watch(f fault) *watcher {
 	c.t.Helper()
-	front, address := frontName, proxyIP
-	if f.front == vipName {
-		front, address = vipName, balancerIP
-	}
-	path := c.config("whichlayer.yaml", map[string]any{"Front": front, "FrontAddress": address, "Balanced": front == vipName})
-	w := &watcher{t: c.t, cmd: c.cli.command(c.suite.binary, "run", "--config", path, "--events", "-"),
+	w := &watcher{t: c.t, cmd: c.cli.command(c.suite.binary, "run", "--config", c.whichlayerConfig(f), "--events", "-"),
 		lines: make(chan event, 1000), ended: make(chan error, 1)}
 	logged, err := os.Create(filepath.Join(c.dir, "whichlayer.log"))
 	if err != nil {
@@ -210,10 +233,7 @@ func (w *watcher) last(n int) []byte {
 func (c *chain) observe(f fault) *observation {
 	t := c.t
 	t.Helper()
-	name := f.front
-	if name == "" {
-		name = frontName
-	}
+	name := f.frontName()
 	if err := c.get(name); err != nil {
 		t.Fatalf("the chain does not work before the fault: %v", err)
 	}

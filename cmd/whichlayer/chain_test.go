@@ -121,28 +121,35 @@ func testHealthy(t *testing.T, s *suite) {
 	}
 }
 
-// TestChainFaults proves the tests' own faults without whichlayer: each is felt by a plain client, and gone when lifted.
-func TestChainFaults(t *testing.T) {
+// TestChainCheck proves the tests' own faults without whichlayer: each is felt by a plain client, and gone when lifted.
+// While it lasts, one round of `whichlayer check` must name its layer, or list it among others.
+func TestChainCheck(t *testing.T) {
 	s := newSuite(t)
+	s.build(t)
 	for _, f := range faults() {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			c := newChain(t, s)
-			name := f.front
-			if name == "" {
-				name = frontName
-			}
-			if err := c.get(name); err != nil {
+			if err := c.get(f.frontName()); err != nil {
 				t.Fatalf("before: %v", err)
 			}
+			c.check(f, 0)
 			f.apply(c)
-			err := c.get(name)
-			t.Log(err)
-			if err == nil {
+			if err := c.get(f.frontName()); err == nil {
 				t.Error("the fault is not felt")
 			}
+			code := 2
+			if f.serves {
+				code = 1
+			}
+			e := c.check(f, code)
+			t.Logf("%s %s %s: %s", e.Verdict.Layer, e.Verdict.Cause, e.Verdict.Confidence, e.Verdict.Rule)
+			f.ambiguous = true
+			for _, problem := range (&observation{fault: f}).judgeLayer(e) {
+				t.Error(problem)
+			}
 			f.lift(c)
-			c.cli.eventually("the lifted fault", func(_ context.Context) error { return c.get(name) })
+			c.cli.eventually("the lifted fault", func(context.Context) error { return c.get(f.frontName()) })
 		})
 	}
 }
