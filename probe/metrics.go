@@ -78,11 +78,14 @@ func counter(name, help string) prometheus.Counter {
 func (m *Metrics) Built(version string) { m.build.WithLabelValues(version, runtime.Version()).Set(1) }
 
 // Expect creates the counters of a target at 0, so that the first increase is seen as one, and says what the target
-// speaks. Without it a target appears with its first round.
+// speaks. Without it a target appears with its first round. A target that is described anew loses what was known of
+// its lanes: they may not be the same ones.
 func (m *Metrics) Expect(cfg config.Target) {
 	t := m.target(cfg.Name)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	clear(t.lanes)
+	t.front, t.held = frontSeries{}, heldSeries{}
 	t.http = cfg.Front.URL.URL == nil || strings.HasPrefix(cfg.Front.URL.Scheme, "http")
 }
 

@@ -313,6 +313,19 @@ func TestExpectedTargetBeginsAtZero(t *testing.T) {
 	}
 }
 
+func TestTargetDescribedAnewLosesItsOldLanes(t *testing.T) {
+	m, reg := newTestMetrics()
+	observeAll(m)
+	m.Expect(config.Target{Name: "orders"})
+	all := seriesOf(t, reg)
+	for k := range onlySeries(all, "probe_", "whichlayer_stage", "whichlayer_tcp", "whichlayer_heldopen") {
+		t.Errorf("%s is left of the old description", k)
+	}
+	if n := all[`whichlayer_rounds_total{target="orders",trigger="schedule"}`]; n != 1 {
+		t.Errorf("%v rounds, want the old description's 1", n)
+	}
+}
+
 func TestOnlyHTTPHasPhasesOfHTTP(t *testing.T) {
 	for scheme, want := range map[string]int{"https": 5, "http": 5, "tls": 0, "tcp": 0} {
 		var cfg config.Target
