@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// needProgram finds a program of Debian's package prometheus. Where it is missing the test is skipped, but fails in CI.
+func needProgram(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err == nil {
+		return path
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatalf("%s is missing: apt-get install prometheus", name)
+	}
+	t.Skipf("SKIPPED: %s is missing: apt-get install prometheus", name)
+	return ""
+}
+
+func TestPromtoolAcceptsTheExamples(t *testing.T) {
+	promtool := needProgram(t, "promtool")
+	for _, args := range [][]string{{"check", "config", "prometheus.yml"}, {"check", "rules", "rules.yml"}, {"test", "rules", "rules_test.yml"}} {
+		cmd := exec.CommandContext(t.Context(), promtool, args...)
+		cmd.Dir = "../../examples/prometheus"
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+}
+
+// A real Prometheus scrapes a real exposition, and every query of the dashboard and every rule must give something.
+func TestPrometheusAnswersEveryQuery(t *testing.T) {
+	p := startPrometheus(t, needProgram(t, "prometheus"))
+	p.await(t, "min(count_over_time(whichlayer_rounds_total[10s])) >= 6")
+	d, _ := readDashboard(t)
+	for _, panel := range d.Panels {
+		for _, q := range panel.Targets {
+			series, err := p.queryRange(t.Context(), withMacros(q.Expr))
+			if err != nil {
+				t.Errorf("panel %q, query %s: %v", panel.Title, q.RefID, err)
+				continue
+			}
+			if len(series) == 0 {
+				t.Errorf("panel %q, query %s shows nothing: %s", panel.Title, q.RefID, q.Expr)
+			}
+			for _, l := range legendLabels(q.LegendFormat) {
+				if !anyHas(series, l) {
+					t.Errorf("panel %q, query %s: the legend names {{%s}}, which no series has", panel.Title, q.RefID, l)
+				}
+			}
+		}
+	}
+	p.checkRules(t)
+}
+
+// withMacros puts in what Grafana would.
+func withMacros(expr string) string {
+	return strings.NewReplacer("$__rate_interval", "5s", "$__range", "30s", "$instance", ".*", "$target", "orders").Replace(expr)
+}
+
+func legendLabels(format string) (labels []string) {
+	for _, m := range regexp.MustCompile(`\{\{\s*(\w+)\s*\}\}`).FindAllStringSubmatch(format, -1) {
+		labels = append(labels, m[1])
+	}
+	return labels
+}
+
+func anyHas(series []map[string]string, label string) bool {
+	for _, s := range series {
+		if _, ok := s[label]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// promServer is a Prometheus on loopback.
+type promServer struct{ url string }
+
+// startPrometheus runs a server with the example's rules that scrapes a registry twice a second; each scrape finds
+// one more round.
+func startPrometheus(t *testing.T, program string) promServer {
+	t.Helper()
+	reg, round := dashboardRegistry()
+	exposition := promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
+	prober := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		round()
+		exposition.ServeHTTP(w, r)
+	}))
+	t.Cleanup(prober.Close)
+
+	dir := t.TempDir()
+	rules, err := filepath.Abs(rulesFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := fmt.Sprintf(`{"global": {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"}, "rule_files": [%q],
+		"scrape_configs": [{"job_name": "whichlayer", "static_configs": [{"targets": [%q]}]}]}`, rules, prober.Listener.Addr())
+	file := filepath.Join(dir, "prometheus.yml")
+	if err := os.WriteFile(file, []byte(cfg), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	addr := freeAddress(t)
+	cmd := exec.Command(program, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"),
+		"--web.listen-address="+addr, "--log.level=warn")
+	var log strings.Builder
+	cmd.Stderr = &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("prometheus said:\n%s", log.String())
+		}
+	})
+	return promServer{"http://" + addr}
+}
+
+// freeAddress is a loopback address on which nobody listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// get asks the server's API.
+func (p promServer) get(ctx context.Context, path string, query url.Values, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+path+"?"+query.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var answer struct {
+		Status, Error string
+		Data          json.RawMessage
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		return fmt.Errorf("%s: %s: %w", path, resp.Status, err)
+	}
+	if answer.Status != "success" {
+		return fmt.Errorf("%s: %s", answer.Status, answer.Error)
+	}
+	return json.Unmarshal(answer.Data, into)
+}
+
+// queryRange are the labels of the series that an expression gave in the last 2 s.
+func (p promServer) queryRange(ctx context.Context, expr string) ([]map[string]string, error) {
+	var data struct {
+		Result []struct{ Metric map[string]string }
+	}
+	now := time.Now()
+	query := url.Values{"query": {expr}, "step": {"1"},
+		"start": {now.Add(-2 * time.Second).Format(time.RFC3339Nano)}, "end": {now.Format(time.RFC3339Nano)}}
+	if err := p.get(ctx, "/api/v1/query_range", query, &data); err != nil {
+		return nil, err
+	}
+	var series []map[string]string
+	for _, r := range data.Result {
+		series = append(series, r.Metric)
+	}
+	return series, nil
+}
+
+// await polls until an expression gives something.
+func (p promServer) await(t *testing.T, expr string) {
+	t.Helper()
+	deadline := time.After(12 * time.Second)
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		series, err := p.queryRange(t.Context(), expr)
+		if err == nil && len(series) > 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("%s did not become true: %v", expr, err)
+		}
+	}
+}
+
+// checkRules demands that every rule was evaluated without an error, and that what is recorded is there.
+func (p promServer) checkRules(t *testing.T) {
+	t.Helper()
+	var data struct {
+		Groups []struct {
+			Rules []struct{ Name, Type, Health, LastError string }
+		}
+	}
+	if err := p.get(t.Context(), "/api/v1/rules", nil, &data); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, g := range data.Groups {
+		for _, r := range g.Rules {
+			n++
+			if r.Health != "ok" {
+				t.Errorf("rule %s is %s: %s", r.Name, r.Health, r.LastError)
+			}
+			if r.Type != "recording" {
+				continue
+			}
+			if series, err := p.queryRange(t.Context(), r.Name); err != nil || len(series) == 0 {
+				t.Errorf("rule %s recorded %d series, %v", r.Name, len(series), err)
+			}
+		}
+	}
+	if want := len(readRules(t)); n != want {
+		t.Errorf("the server has %d rules, the file %d", n, want)
+	}
+}
