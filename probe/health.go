@@ -100,7 +100,7 @@ func pause(a, b reading) (Gap, bool) {
 	if suspended := ran - b.now.Sub(a.now); suspended > pauseLimit {
 		reason = "the machine was suspended"
 	}
-	return Gap{From: b.now.Add(-ran).Round(0), To: b.now.Round(0), Reason: reason}, true
+	return Gap{From: b.now.Add(-ran).UTC(), To: b.now.UTC(), Reason: reason}, true
 }
 
 // clockStep is by how much the wall clock moved beyond the time that passed.

@@ -281,9 +281,9 @@ func (h *heldOpen) lane() *Lane {
 	}
 	l := h.spec.newLane()
 	l.Address, l.Local = h.address, h.local
-	facts := h.facts
+	facts := h.facts.utc()
 	l.HeldOpen = &facts
-	s := Stage{Stage: StageRequest, Outcome: OK, Started: h.sent, Duration: h.took, TCPInfo: h.lastInfo}
+	s := Stage{Stage: StageRequest, Outcome: OK, Started: h.sent.UTC(), Duration: h.took, TCPInfo: h.lastInfo}
 	if h.attempt != nil {
 		s.TCPInfo = h.attempt.tcpInfo()
 	}

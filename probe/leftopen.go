@@ -82,7 +82,7 @@ func (w *leftOpen) watch(a *attempt, key string, l LateAnswer, pending <-chan er
 	told := false
 	select {
 	case err = <-pending:
-		l.Ended, told = time.Now(), true
+		l.Ended, told = time.Now().UTC(), true
 	case <-age.C:
 	case <-w.stop:
 	}

@@ -194,6 +194,16 @@ type HeldOpenFacts struct {
 	Died time.Time `json:"died,omitzero"`
 }
 
+// utc is a copy whose times are in UTC.
+func (f HeldOpenFacts) utc() HeldOpenFacts {
+	for _, t := range []*time.Time{&f.Since, &f.LastGoodSent, &f.LastGoodAnswered, &f.Pending, &f.Missed, &f.Died} {
+		if !t.IsZero() {
+			*t = t.UTC()
+		}
+	}
+	return f
+}
+
 // LateAnswer is the fate of an attempt that had timed out and was left open.
 type LateAnswer struct {
 	Lane  LaneKind  `json:"lane"`

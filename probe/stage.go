@@ -30,7 +30,8 @@ var errStageTimeout = errors.New("no answer in time")
 // stage runs one step of an attempt. f does the work and must return soon after its context is canceled; at the
 // deadline stage returns while f goes on, and pending yields f's error once it has ended.
 func (a *attempt) stage(ctx context.Context, name StageName, timeout time.Duration, f func(context.Context) error) (pending <-chan error, ok bool) {
-	s := Stage{Stage: name, Started: time.Now()}
+	start := time.Now()
+	s := Stage{Stage: name, Started: start.UTC()}
 	done := make(chan error, 1)
 	go func() {
 		defer func() {
@@ -50,7 +51,7 @@ func (a *attempt) stage(ctx context.Context, name StageName, timeout time.Durati
 	case <-a.roundDone:
 		err, pending = fail(SelfStopped, "the round was ended"), done
 	}
-	s.Duration = Seconds(time.Since(s.Started))
+	s.Duration = Seconds(time.Since(start))
 	s.TCPInfo = a.tcpInfo()
 	s.judge(err, timeout, a.timeoutType(name))
 	a.lane.Stages = append(a.lane.Stages, s)

@@ -83,7 +83,8 @@ func (t *Target) rouse(by Trigger) {
 func (t *Target) Round(ctx context.Context, due time.Time, by Trigger) Result {
 	t.round++
 	r := &round{t: t, ctx: ctx, number: t.round}
-	res := Result{Target: t.cfg.Name, Round: t.round, Due: due, Started: time.Now(), Trigger: by}
+	start := time.Now()
+	res := Result{Target: t.cfg.Name, Round: t.round, Due: due.UTC(), Started: start.UTC(), Trigger: by}
 	r.run()
 	res.Lanes = r.lanes
 	if t.held != nil {
@@ -91,7 +92,7 @@ func (t *Target) Round(ctx context.Context, due time.Time, by Trigger) Result {
 			res.Lanes = append(res.Lanes, *l)
 		}
 	}
-	res.Ended = time.Now()
+	res.Ended = res.Started.Add(time.Since(start))
 	res.Late = t.left.takeLate()
 	res.Self = t.self(&res)
 	return res
