@@ -277,10 +277,12 @@ func (e *end) good(r *probe.Result, v probe.Verdict) (after, before *time.Time) 
 		if t := e.heldGood(r); !t.IsZero() && t.Before(good) {
 			good = t
 		}
-		if !e.Late.IsZero() && !e.LateFalse && !e.Late.After(good) {
-			good = e.Late
-			if frozen(v) {
-				bad = later(bad, good.Add(-thawTime))
+		if !e.Late.IsZero() && !e.LateFalse {
+			if e.Late.Before(good) {
+				good = e.Late
+			}
+			if thaw := e.Late.Add(-thawTime); frozen(v) && thaw.Before(good) {
+				bad = later(bad, thaw)
 			}
 		}
 	}

@@ -1,0 +1,101 @@
+package alert
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/whichlayer/whichlayer/config"
+	"github.com/whichlayer/whichlayer/probe"
+)
+
+// dispatchMetrics count what receivers were told. Labels come from the configuration only.
+type dispatchMetrics struct {
+	sent    *prometheus.CounterVec
+	retries *prometheus.CounterVec
+	waiting *prometheus.GaugeVec
+	success *prometheus.GaugeVec
+}
+
+func newDispatchMetrics(reg prometheus.Registerer) (*dispatchMetrics, error) {
+	m := &dispatchMetrics{
+		sent: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "whichlayer_notifications_total",
+			Help: "Notifications by what became of them: sent, failed for good, dropped unsent."}, []string{"receiver", "transition", "outcome"}),
+		retries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "whichlayer_notification_retries_total",
+			Help: "Attempts to notify that failed and were tried again."}, []string{"receiver"}),
+		waiting: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "whichlayer_notification_queue_length",
+			Help: "Notifications that wait for a receiver."}, []string{"receiver"}),
+		success: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "whichlayer_notification_last_success_timestamp_seconds",
+			Help: "When a receiver last took a notification; absent if it never did."}, []string{"receiver"}),
+	}
+	return m, register(reg, m.sent, m.retries, m.waiting, m.success)
+}
+
+// prepare makes the series of a receiver exist, so that rates begin at 0.
+func (m *dispatchMetrics) prepare(receiver string) {
+	for _, t := range []config.Transition{config.Opened, config.Resolved} {
+		for _, outcome := range []string{"sent", "failed", "dropped"} {
+			m.sent.WithLabelValues(receiver, string(t), outcome)
+		}
+	}
+	m.retries.WithLabelValues(receiver)
+	m.waiting.WithLabelValues(receiver)
+}
+
+func (m *dispatchMetrics) forget(receiver string) {
+	l := prometheus.Labels{"receiver": receiver}
+	m.sent.DeletePartialMatch(l)
+	m.retries.DeletePartialMatch(l)
+	m.waiting.DeletePartialMatch(l)
+	m.success.DeletePartialMatch(l)
+}
+
+func (m *dispatchMetrics) count(receiver string, t config.Transition, outcome string) {
+	m.sent.WithLabelValues(receiver, string(t), outcome).Inc()
+}
+
+// deskMetrics show the incidents of all targets.
+type deskMetrics struct {
+	open      *prometheus.GaugeVec
+	incidents *prometheus.CounterVec
+}
+
+func newDeskMetrics(reg prometheus.Registerer) (*deskMetrics, error) {
+	m := &deskMetrics{
+		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "whichlayer_incident_open",
+			Help: "Whether an incident of the target is open: 1 from opened to resolved, else 0."}, []string{"target"}),
+		incidents: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "whichlayer_incidents_total",
+			Help: "Incidents that were opened, by the layer that was blamed then. A relapse that reopens one is not counted."}, []string{"target", "layer"}),
+	}
+	return m, register(reg, m.open, m.incidents)
+}
+
+// saw keeps count of an incident's event.
+func (m *deskMetrics) saw(e Event) {
+	switch e.Event {
+	case EventOpened:
+		m.open.WithLabelValues(e.Target).Set(1)
+		if e.Incident.Reopened == 0 {
+			layer := e.Verdict.Layer
+			if layer == "" {
+				layer = probe.LayerNone
+			}
+			m.incidents.WithLabelValues(e.Target, string(layer)).Inc()
+		}
+	case EventResolved, EventDismissed:
+		m.open.WithLabelValues(e.Target).Set(0)
+	}
+}
+
+func (m *deskMetrics) forget(target string) {
+	m.open.DeleteLabelValues(target)
+	m.incidents.DeletePartialMatch(prometheus.Labels{"target": target})
+}
+
+func register(reg prometheus.Registerer, collectors ...prometheus.Collector) error {
+	var errs []error
+	for _, c := range collectors {
+		errs = append(errs, reg.Register(c))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,186 @@
+package alert
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/whichlayer/whichlayer/config"
+	"github.com/whichlayer/whichlayer/probe"
+)
+
+// Notification is what a receiver is told: one transition of one incident. It is a frozen copy; its methods derive the
+// texts that every kind of receiver shows.
+type Notification struct {
+	Transition config.Transition
+	// Event is the same as in the event stream. Incident and Verdict are never nil.
+	Event Event
+}
+
+// NewNotification makes a notification of an event that is an incident's transition.
+func NewNotification(e Event) (Notification, bool) {
+	t, ok := e.Event.Transition()
+	if !ok || e.Incident == nil || e.Verdict == nil {
+		return Notification{}, false
+	}
+	return Notification{Transition: t, Event: e}, true
+}
+
+// Word is the state in capitals, for those who see no colours.
+func (n Notification) Word() string {
+	switch n.Transition {
+	case config.Suspect:
+		return "SUSPECT"
+	case config.Resolved:
+		return "RESOLVED"
+	case config.Dismissed:
+		return "DISMISSED"
+	}
+	if n.Event.Incident.State == Recovering {
+		return "RECOVERING"
+	}
+	return strings.ToUpper(string(n.Event.Verdict.State))
+}
+
+// Headline is one line without a full stop, such as "orders is down: proxy, frozen (likely)".
+func (n Notification) Headline() string {
+	i, v := n.Event.Incident, n.Event.Verdict
+	switch n.Transition {
+	case config.Suspect:
+		return fmt.Sprintf("%s may be %s: %s", i.Target, v.State, shortVerdict(*v))
+	case config.Resolved:
+		return fmt.Sprintf("%s is up again after %s: %s", i.Target, n.Lasted(), shortVerdict(*v))
+	case config.Dismissed:
+		if i.Reason != "" {
+			return fmt.Sprintf("%s: the incident ends here: %s", i.Target, i.Reason)
+		}
+		return i.Target + " is up: the suspicion was not confirmed"
+	case config.Opened:
+		if i.Reopened > 0 {
+			return fmt.Sprintf("%s is %s again: %s", i.Target, v.State, shortVerdict(*v))
+		}
+	}
+	return fmt.Sprintf("%s is %s: %s", i.Target, v.State, shortVerdict(*v))
+}
+
+// shortVerdict names layer, cause and confidence; of several suspects all.
+func shortVerdict(v probe.Verdict) string {
+	switch {
+	case v.Confidence == probe.Ambiguous && len(v.Suspects) > 1:
+		words := make([]string, len(v.Suspects))
+		for i, s := range v.Suspects {
+			words[i] = fmt.Sprintf("%s (%s)", s.Layer, causeWords(s.Cause))
+		}
+		return joinOr(words) + ", ambiguous"
+	case v.Layer == probe.LayerNone || v.Layer == "":
+		return "which layer broke is not known"
+	}
+	return fmt.Sprintf("%s, %s (%s)", v.Layer, causeWords(v.Cause), v.Confidence)
+}
+
+// Sentence says what happened in plain words.
+func (n Notification) Sentence() string { return Sentence(*n.Event.Verdict, n.Event.Target) }
+
+// Lasted is the incident's length as a range, such as "1m25s to 1m32s".
+func (n Notification) Lasted() string {
+	lo, hi := n.Event.Incident.Duration(n.Event.Time)
+	lo, hi = lo.Truncate(time.Second), (hi + time.Second - 1).Truncate(time.Second)
+	switch {
+	case hi < time.Second:
+		return "at least " + lo.String()
+	case hi-lo <= time.Second:
+		return "about " + hi.String()
+	case lo == 0:
+		return "at most " + hi.String()
+	}
+	return lo.String() + " to " + hi.String()
+}
+
+// Began says between which instants the incident began, in UTC and in loc.
+func (n Notification) Began(loc *time.Location) string {
+	i := n.Event.Incident
+	if i.StartsAfter == nil {
+		return "before " + instant(ceil(i.StartsBefore), loc) + " (it was broken when this prober began to look)"
+	}
+	return interval(*i.StartsAfter, i.StartsBefore, loc)
+}
+
+// Ended says between which instants it ended; empty while it lasts.
+func (n Notification) Ended(loc *time.Location) string {
+	i := n.Event.Incident
+	if i.EndsAfter == nil || i.EndsBefore == nil || i.Active() && i.State != Recovering {
+		return ""
+	}
+	return interval(*i.EndsAfter, *i.EndsBefore, loc)
+}
+
+// LogRange are the times between which a server's log is worth reading: the incident with a second on either side.
+func (n Notification) LogRange() (from, to time.Time) {
+	i := n.Event.Incident
+	from, to = i.StartsBefore, n.Event.Time
+	if i.StartsAfter != nil {
+		from = *i.StartsAfter
+	}
+	if i.EndsBefore != nil {
+		to = *i.EndsBefore
+	}
+	return from.Add(-time.Second).UTC(), to.Add(time.Second).UTC()
+}
+
+// LogTimes is LogRange as text.
+func (n Notification) LogTimes(loc *time.Location) string {
+	from, to := n.LogRange()
+	return interval(from.Truncate(time.Second), to.Truncate(time.Second).Add(time.Second), loc)
+}
+
+// RequestIDs are those of attempts that failed.
+func (n Notification) RequestIDs() (ids []string) {
+	for _, f := range n.Event.Incident.Fingerprints {
+		if f.RequestID != "" {
+			ids = append(ids, f.RequestID)
+		}
+	}
+	return ids
+}
+
+// interval is "2026-11-22 14:03:04.120 to 14:03:07.123 UTC (15:03:04.120 to 15:03:07.123 CET)", rounded outwards so that
+// it still holds the instant.
+func interval(from, to time.Time, loc *time.Location) string {
+	from, to = from.UTC().Truncate(time.Millisecond), ceil(to)
+	text := spanIn(from, to)
+	if local := spanIn(from.In(loc), to.In(loc)); !sameClock(from, loc) || !sameClock(to, loc) {
+		text += " (" + local + ")"
+	}
+	return text
+}
+
+func spanIn(from, to time.Time) string {
+	const day, clock = "2006-01-02", "15:04:05.000"
+	a, b := from.Format(day+" "+clock), to.Format(clock)
+	if from.Format(day) != to.Format(day) {
+		b = to.Format(day + " " + clock)
+	}
+	if za, zb := from.Format("MST"), to.Format("MST"); za != zb {
+		return a + " " + za + " to " + b + " " + zb
+	}
+	return a + " to " + b + " " + to.Format("MST")
+}
+
+func instant(t time.Time, loc *time.Location) string {
+	const layout = "2006-01-02 15:04:05.000 MST"
+	if sameClock(t, loc) {
+		return t.UTC().Format(layout)
+	}
+	return t.UTC().Format(layout) + " (" + t.In(loc).Format(layout) + ")"
+}
+
+// sameClock tells that a zone shows the same time as UTC under the same name.
+func sameClock(t time.Time, loc *time.Location) bool {
+	name, offset := t.In(loc).Zone()
+	return name == "UTC" && offset == 0
+}
+
+// ceil rounds up to milliseconds.
+func ceil(t time.Time) time.Time {
+	return t.UTC().Add(time.Millisecond - 1).Truncate(time.Millisecond)
+}
