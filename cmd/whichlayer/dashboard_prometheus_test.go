@@ -97,7 +97,7 @@ type promServer struct{ url string }
 // one more round.
 func startPrometheus(t *testing.T, program string) promServer {
 	t.Helper()
-	reg, round := dashboardRegistry()
+	reg, round := dashboardRegistry(t)
 	exposition := promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
 	prober := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		round()

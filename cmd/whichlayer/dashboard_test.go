@@ -13,9 +13,10 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"gopkg.in/yaml.v3"
 
+	"github.com/whichlayer/whichlayer/alert"
+	"github.com/whichlayer/whichlayer/config"
 	"github.com/whichlayer/whichlayer/probe"
 	"github.com/whichlayer/whichlayer/probe/tcpinfo"
 )
@@ -110,10 +111,18 @@ func readRules(t *testing.T) (all []promRule) {
 
 // dashboardRegistry is a registry as `run` fills it, and a function that adds one more round of two targets to it:
 // one that is well, and one with trouble of every kind that a panel shows.
-func dashboardRegistry() (reg *prometheus.Registry, round func()) {
-	reg = prometheus.NewRegistry()
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	newReloader("", slog.New(slog.NewTextHandler(io.Discard, nil)), reg).successful.Set(1)
+func dashboardRegistry(t *testing.T) (reg *prometheus.Registry, round func()) {
+	t.Helper()
+	reg = newRegistry()
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	newReloader("", log, reg).successful.Set(1)
+	if _, err := alert.NewDispatcher([]config.Receiver{{Name: "ops"}},
+		func(config.Receiver) (alert.Notifier, error) { return nil, nil }, log, reg); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := alert.NewDesk(&config.Config{Targets: []config.Target{{Name: "orders"}, {Name: "shop"}}}, nil, nil, log, reg); err != nil {
+		t.Fatal(err)
+	}
 	m := probe.NewMetrics(reg)
 	m.Built("1.2.3")
 	return reg, func() {
@@ -217,7 +226,7 @@ func (v vocabulary) check(expr string) (problems []string) {
 }
 
 func TestVocabularyFindsWhatDoesNotExist(t *testing.T) {
-	reg, round := dashboardRegistry()
+	reg, round := dashboardRegistry(t)
 	round()
 	v := vocabularyOf(t, reg)
 	for expr, want := range map[string]int{
@@ -243,7 +252,7 @@ var (
 )
 
 func TestDashboardNamesOnlyWhatExists(t *testing.T) {
-	reg, round := dashboardRegistry()
+	reg, round := dashboardRegistry(t)
 	round()
 	v := vocabularyOf(t, reg)
 	d, _ := readDashboard(t)
@@ -274,7 +283,7 @@ func TestDashboardNamesOnlyWhatExists(t *testing.T) {
 }
 
 func TestRulesNameOnlyWhatExists(t *testing.T) {
-	reg, round := dashboardRegistry()
+	reg, round := dashboardRegistry(t)
 	round()
 	v := vocabularyOf(t, reg)
 	rules := readRules(t)
