@@ -151,7 +151,7 @@ func check(ctx context.Context, cfg *config.Config, log *slog.Logger) ([]checked
 		rounds.Go(func() error {
 			target, err := probe.NewTarget(cfg.Targets[i], env)
 			if err != nil {
-				return fmt.Errorf("target %q: %w", cfg.Targets[i].Name, err)
+				return err
 			}
 			all[i].result = target.Round(ctx, time.Now(), probe.ByCheck)
 			all[i].verdict = probe.Attribute(&all[i].result, nil)

@@ -15,7 +15,9 @@ func main() { os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr)) }
 // commands is the table of subcommands, in the order in which a newcomer meets them.
 func commands() []*cobra.Command {
 	return []*cobra.Command{
+		newDemoCmd(),
 		newCheckCmd(),
+		newRunCmd(),
 		newValidateCmd(),
 		newVersionCmd(),
 	}

@@ -107,20 +107,24 @@ func (w *waterfall) laneMark(l *probe.Lane) (paint, string) {
 }
 
 // outcomeMark is the symbol of an outcome; the symbols differ in form, not only in colour.
-func (w *waterfall) outcomeMark(o probe.Outcome) (paint, string) {
+func (t terminal) outcomeMark(o probe.Outcome) (paint, string) {
 	switch o {
 	case probe.OK:
-		return good, w.symbol("✓", "+")
+		return good, t.symbol("✓", "+")
 	case probe.Slow:
-		return warn, w.symbol("◔", "~")
+		return warn, t.symbol("◔", "~")
 	case probe.Failed:
-		return bad, w.symbol("✗", "x")
+		return bad, t.symbol("✗", "x")
 	}
-	return faint, w.symbol("○", "o")
+	return faint, t.symbol("○", "o")
 }
 
-// laneOutcome is that of the worst stage: failed, no data, slow, ok.
+// laneOutcome is that of the worst stage: failed, no data, slow, ok. A gateway is asked at a port where it serves nothing:
+// that it refuses shows that it is there, that it stays silent shows nothing.
 func laneOutcome(l *probe.Lane) probe.Outcome {
+	if l.Role == probe.RoleGateway {
+		return gatewayOutcome(l)
+	}
 	rank := map[probe.Outcome]int{probe.OK: 1, probe.Slow: 2, probe.NoData: 3, probe.Failed: 4}
 	worst := probe.Skipped
 	for i := range l.Stages {
@@ -129,6 +133,17 @@ func laneOutcome(l *probe.Lane) probe.Outcome {
 		}
 	}
 	return worst
+}
+
+func gatewayOutcome(l *probe.Lane) probe.Outcome {
+	s := stageOf(l, probe.StageConnect)
+	switch {
+	case s != nil && (s.Good() || s.Type == probe.TCPRefused):
+		return probe.OK
+	case s != nil && s.Type == probe.TCPUnreachable:
+		return probe.Failed
+	}
+	return probe.NoData
 }
 
 // laneName is what a person calls the lane.
@@ -142,7 +157,7 @@ func laneName(l *probe.Lane) string {
 		if l.Hop == "" {
 			return "backend"
 		}
-		return "backend " + strings.TrimPrefix(strings.TrimPrefix(l.Hop, "backend"), " ")
+		return strings.TrimSpace("backend " + strings.TrimPrefix(strings.TrimPrefix(l.Hop, "backend"), " "))
 	case probe.LaneControl:
 		return "control " + l.Hop
 	case probe.LaneHeldOpen:
@@ -265,7 +280,7 @@ func (w *waterfall) bar(l *probe.Lane) string {
 			continue
 		}
 		w.claim(owner, longest, s)
-		if s.Outcome == probe.Failed {
+		if s.Outcome == probe.Failed && laneOutcome(l) == probe.Failed {
 			failed = s
 		}
 	}
@@ -278,6 +293,9 @@ func (w *waterfall) bar(l *probe.Lane) string {
 			b.WriteString(w.paint(bad, w.symbol("✗", "x")))
 		default:
 			p, _ := w.outcomeMark(s.Outcome)
+			if l.Role == probe.RoleGateway {
+				p, _ = w.laneMark(l)
+			}
 			b.WriteString(w.paint(p, w.symbol(shades[s.Stage][0], shades[s.Stage][1])))
 		}
 	}

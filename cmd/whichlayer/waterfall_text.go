@@ -13,11 +13,14 @@ import (
 // A witness (control, vantage) that is well needs no words.
 func (w *waterfall) laneText(l *probe.Lane) []string {
 	witness := l.Lane == probe.LaneControl || l.Lane == probe.LaneVantage
-	if witness && laneOutcome(l) == probe.OK && !w.verbose {
+	if witness && laneOutcome(l) != probe.Failed && !w.verbose {
 		return nil
 	}
 	lines := w.stageLine(l)
 	for i := range l.Stages {
+		if l.Role == probe.RoleGateway && laneOutcome(l) != probe.Failed {
+			break
+		}
 		lines = append(lines, w.failureText(&l.Stages[i])...)
 	}
 	if l.HeldOpen != nil {

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/whichlayer/whichlayer/alert"
+	"github.com/whichlayer/whichlayer/alert/notify"
+	"github.com/whichlayer/whichlayer/config"
+	"github.com/whichlayer/whichlayer/probe"
+)
+
+// roundGrace is how long rounds that are running at the end may take to end by themselves.
+const roundGrace = 5 * time.Second
+
+// runDaemon wires the parts together, runs them until ctx ends, and drains them:
+//
+//	whichlayer.yaml --- config.Load ---> reloader <--- SIGHUP, POST /-/reload, the file changed
+//	                                        | install
+//	                                        v
+//	  scheduler --- due ---> loop (one goroutine a target) <--- wake --- target (held-open, left-open)
+//	                          |       ^
+//	                        Round     '--- look again soon ---.
+//	                          v                               |
+//	                        Result ------ judge ----------> desk (verdict, incident)
+//	                          |                               |
+//	                       metrics                            +---> events (one queue, one writer)
+//	                          |                               '---> dispatcher (a queue and a goroutine a receiver)
+//	     web: /metrics /-/healthy /-/ready
+//
+// What looks ends first: the scheduler, then the loops with the rounds that are running. What tells ends after it, so
+// that the last results are still written and delivered.
+func runDaemon(ctx context.Context, f *runFlags, hup <-chan os.Signal, stdout io.Writer, log *slog.Logger) error {
+	cfg, err := loadConfig(f.config)
+	if err != nil {
+		return err
+	}
+	if f.listen != "" {
+		cfg.Listen = f.listen
+	}
+
+	// What tells.
+	reg := newRegistry()
+	events := newEventLog(f.events, stdout, log, reg)
+	if err := events.Open(); err != nil {
+		return err
+	}
+	build := func(r config.Receiver) (alert.Notifier, error) { return notify.New(r, cfg.TimeZone.Std(), log) }
+	dispatcher, err := alert.NewDispatcher(cfg.Receivers, build, log, reg)
+	if err != nil {
+		return err
+	}
+	metrics := probe.NewMetrics(reg)
+	metrics.Built(thisBuild().Version)
+	gaps := newGapCounter(metrics)
+	desk, err := alert.NewDesk(cfg, func(e alert.Event) { gaps.Saw(e); events.Emit(e) }, dispatcher.Send, log, reg)
+	if err != nil {
+		return err
+	}
+
+	// What looks.
+	looking, lookingCtx := errgroup.WithContext(ctx)
+	hard, stopRounds := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopRounds()
+	fleet := &fleet{
+		log: log, health: probe.NewHealth(), metrics: metrics, scheduler: probe.NewScheduler(log, metrics), progress: newProgress(),
+		judge: func(r *probe.Result) time.Duration {
+			verdict, again := desk.Observe(r)
+			metrics.Observe(r, verdict)
+			return again
+		},
+		reseat: func(c *config.Config) { desk.Reload(c, time.Now(), config.Equal) },
+		ctx:    lookingCtx, hard: hard, members: map[string]*member{},
+	}
+
+	// What is asked from outside.
+	stalled := func() string { return fleet.progress.Stalled(time.Now()) }
+	supervisor := &supervisor{log: log, stalled: stalled}
+	reloader := newReloader(cfg.Path, log, reg)
+	reloader.supervisor, reloader.hangup = supervisor, events.Reopen
+	reloader.install = func(c *config.Config) error {
+		next, err := fleet.Prepare(c)
+		if err != nil {
+			return err
+		}
+		if err := dispatcher.Reload(c.Receivers); err != nil {
+			return err
+		}
+		fleet.Apply(next)
+		return nil
+	}
+	var ready atomic.Bool
+	web, err := listenWeb(cfg.Listen, webParts{gatherer: reg, log: log, stalled: stalled, ready: ready.Load, reload: reloader.Reload})
+	if err != nil {
+		return err
+	}
+
+	// Go.
+	log.Info("whichlayer runs", "version", thisBuild().Version, "config", cfg.Path, "targets", len(cfg.Targets),
+		"receivers", len(cfg.Receivers), "listen", web.Address())
+	if err := reloader.install(cfg); err != nil {
+		return err
+	}
+	reloader.Loaded(cfg)
+	var telling errgroup.Group
+	tellingCtx, stopTelling := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopTelling()
+	telling.Go(func() error { return events.Run(tellingCtx) })
+	telling.Go(func() error { return dispatcher.Run(tellingCtx) })
+	looking.Go(func() error { return web.Run(lookingCtx) })
+	looking.Go(func() error { return fleet.health.Run(lookingCtx) })
+	looking.Go(func() error { return fleet.scheduler.Run(lookingCtx) })
+	looking.Go(func() error { return supervisor.Run(lookingCtx) })
+	looking.Go(func() error { return reloader.Run(lookingCtx, hup) })
+	ready.Store(true)
+	supervisor.Ready(status(cfg))
+
+	// Drain.
+	<-lookingCtx.Done()
+	ready.Store(false)
+	supervisor.Stopping()
+	log.Info("whichlayer ends: no more rounds, delivering what waits")
+	defer time.AfterFunc(roundGrace, stopRounds).Stop()
+	err = looking.Wait()
+	fleet.Wait()
+	stopTelling()
+	err = errors.Join(err, telling.Wait())
+	log.Info("whichlayer ended")
+	return err
+}
+
+// newRegistry holds the metrics of this process alone, not those that some library registers by itself.
+func newRegistry() *prometheus.Registry {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return reg
+}
