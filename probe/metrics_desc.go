@@ -69,7 +69,8 @@ func (d *descriptions) stages() {
 	d.stageDuration = d.add("whichlayer_stage_duration_seconds",
 		"How long the stage took in the last round; absent when it did not run.", stage...)
 	d.stageOutcome = d.add("whichlayer_stage_outcome",
-		"Outcome of the stage in the last round: 0 ok, 1 slow, 2 failed, 3 we could not look; absent when it did not run.",
+		"Outcome of the stage in the last round: 0 ok, 1 slow, 2 failed, 3 we could not look; absent when it did not run. "+
+			"A witness (lanes control, vantage) that refuses is ok: its host answered.",
 		stage...)
 	d.stageFailures = d.add("whichlayer_stage_failures_total", "Failures of the stage, by type.", append(stage, "type")...)
 	d.rtos = d.add("whichlayer_tcp_retransmission_timeouts_total",

@@ -227,6 +227,32 @@ func TestFurtherLookAtTheSameHopIsCountedNotShown(t *testing.T) {
 	}
 }
 
+func TestRefusalOfAWitnessIsAnAnswer(t *testing.T) {
+	for _, c := range []struct {
+		lane    LaneKind
+		typ     Type
+		outcome float64
+	}{
+		{LaneVantage, TCPRefused, 0},
+		{LaneControl, TCPRefused, 0},
+		{LaneControl, TCPTimedOut, 2},
+		{LaneVia, TCPRefused, 2},
+	} {
+		l := Lane{Lane: c.lane, Hop: "x", Stages: []Stage{sampleStage(StageConnect, Failed, time.Millisecond)}}
+		l.Stages[0].Type = c.typ
+		m, reg := newTestMetrics()
+		m.Observe(sampleRound(sampleGoodFront(), l), sampleUp)
+		all := seriesOf(t, reg)
+		key := fmt.Sprintf(`whichlayer_stage_outcome{hop="x",lane=%q,stage="connect",target="orders"}`, c.lane)
+		if got, ok := all[key]; !ok || got != c.outcome {
+			t.Errorf("%s of %s: outcome %v (there: %v), want %v", c.typ, c.lane, got, ok, c.outcome)
+		}
+		if n := len(onlySeries(all, "whichlayer_stage_failures_total")); n != int(c.outcome/2) {
+			t.Errorf("%s of %s: %d series of failures", c.typ, c.lane, n)
+		}
+	}
+}
+
 func TestVerdictIsOneHot(t *testing.T) {
 	m, reg := newTestMetrics()
 	for i, layer := range Layers {
