@@ -139,10 +139,13 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	defer stop()
 	draining := make(chan struct{})
 	var wg sync.WaitGroup
-	for ctx.Err() == nil {
+	start := func() {
 		for _, r := range d.fresh() {
 			wg.Go(func() { d.serve(sending, draining, r) })
 		}
+	}
+	for ctx.Err() == nil {
+		start()
 		select {
 		case <-ctx.Done():
 		case <-d.changed:
@@ -151,6 +154,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	d.mu.Lock()
 	d.closed = true // from here on nothing is queued
 	d.mu.Unlock()
+	start()
 	close(draining)
 	timer := time.AfterFunc(drainTime, stop)
 	defer timer.Stop()

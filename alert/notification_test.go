@@ -1,0 +1,137 @@
+package alert
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/whichlayer/whichlayer/config"
+	"github.com/whichlayer/whichlayer/probe"
+)
+
+func TestHeadlines(t *testing.T) {
+	two := down(probe.LayerNetwork, probe.CausePortDropped, probe.Ambiguous)
+	two.Suspects = append(two.Suspects, probe.Suspect{Layer: probe.LayerProxy, Cause: probe.CauseQueueFull})
+	frozen := down(probe.LayerProxy, probe.CauseFrozen, probe.Likely)
+	end, begin := epoch.Add(90*time.Second), epoch
+	for _, c := range []struct {
+		transition config.Transition
+		incident   Incident
+		v          probe.Verdict
+		want       string
+	}{
+		{config.Suspect, Incident{}, frozen, "orders may be down: proxy, frozen (likely)"},
+		{config.Opened, Incident{}, frozen, "orders is down: proxy, frozen (likely)"},
+		{config.Opened, Incident{Reopened: 1}, frozen, "orders is down again: proxy, frozen (likely)"},
+		{config.Opened, Incident{}, two, "orders is down: network (port dropped) or proxy (accept queue full), ambiguous"},
+		{config.Updated, Incident{}, probe.Verdict{State: probe.Down}, "orders is down: which layer broke is not known"},
+		{config.Resolved, Incident{Bounds: Bounds{StartsAfter: &begin, StartsBefore: epoch.Add(5 * time.Second), EndsAfter: &end, EndsBefore: &end}}, frozen,
+			"orders is up again after 1m25s to 1m30s: proxy, frozen (likely)"},
+		{config.Dismissed, Incident{}, frozen, "orders is up: the suspicion was not confirmed"},
+		{config.Dismissed, Incident{Reason: "its configuration has changed"}, frozen, "orders: the incident ends here: its configuration has changed"},
+	} {
+		c.incident.Target = "orders"
+		n := Notification{c.transition, Event{Time: epoch, Target: "orders", Verdict: &c.v, Incident: &c.incident}}
+		if got := n.Headline(); got != c.want {
+			t.Errorf("got  %s\nwant %s", got, c.want)
+		}
+	}
+}
+
+func TestTimesAreRoundedOutwards(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := time.Date(2026, 11, 22, 14, 3, 4, 120_999_999, time.UTC)
+	n := Notification{config.Opened, Event{Time: a, Incident: &Incident{Bounds: Bounds{StartsAfter: &a, StartsBefore: a.Add(1500*time.Millisecond + 1)}}}}
+	for _, c := range []struct {
+		loc  *time.Location
+		want string
+	}{
+		{time.UTC, "2026-11-22 14:03:04.120 to 14:03:05.621 UTC"},
+		{berlin, "2026-11-22 14:03:04.120 to 14:03:05.621 UTC (2026-11-22 15:03:04.120 to 15:03:05.621 CET)"},
+	} {
+		if got := n.Began(c.loc); got != c.want {
+			t.Errorf("got  %s\nwant %s", got, c.want)
+		}
+	}
+	// The night in which summer time ends: one hour stands there twice, told apart by the zone's name.
+	b := time.Date(2026, 10, 25, 0, 59, 59, 0, time.UTC)
+	if got, want := interval(b, b.Add(2*time.Second), berlin), "2026-10-25 00:59:59.000 to 01:00:01.000 UTC (2026-10-25 02:59:59.000 CEST to 02:00:01.000 CET)"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	n.Event.Incident.StartsAfter = nil
+	if got := n.Began(time.UTC); got != "before 2026-11-22 14:03:05.621 UTC (it was broken when this prober began to look)" {
+		t.Error(got)
+	}
+}
+
+func TestFilters(t *testing.T) {
+	i := &Incident{}
+	for port := range 40 {
+		i.Fingerprints = append(i.Fingerprints, Fingerprint{Local: fmt.Sprintf("10.0.9.4:%d", 50000+port), Remote: "10.0.0.10:443"})
+	}
+	i.Fingerprints = append(i.Fingerprints, Fingerprint{Local: "[fe80::1%eth0]:5", Remote: "[fe80::2%eth0]:443"},
+		Fingerprint{Local: "[::ffff:10.0.9.4]:6", Remote: "[::ffff:10.0.0.11]:443"}, Fingerprint{Local: "rubbish; reboot", Remote: "$(reboot)"}, Fingerprint{})
+	n := Notification{config.Opened, Event{Incident: i, Lanes: []probe.Lane{{Lane: probe.LaneFront, Address: "10.0.0.10:443"},
+		{Lane: probe.LaneControl, Address: "10.0.0.10:22"}, {Lane: probe.LaneBackend, Address: "10.0.2.21:8080"}, {Lane: probe.LaneVia, Address: "name:443"}}}}
+	f := n.CaptureFilter()
+	for _, want := range []string{"(host 10.0.9.4 and host 10.0.0.10 and tcp port 443 and (port 50000 or port 50001 or ", "port 50039))",
+		"(host fe80::1 and host fe80::2 and tcp port 443 and (port 5))", "host 10.0.0.11 and tcp port 443 and (port 6)"} {
+		if !strings.Contains(f, want) {
+			t.Errorf("%q is not in %s", want, f)
+		}
+	}
+	if strings.Count(f, "port 500") != maxFilterPorts || strings.Contains(f, "reboot") {
+		t.Errorf("filter %s", f)
+	}
+	if d := n.DisplayFilter(); !strings.Contains(d, "(ipv6.addr == fe80::1 && ipv6.addr == fe80::2 && tcp.port == 443 && tcp.port in {5})") {
+		t.Errorf("display filter %s", d)
+	}
+	want := "(host 10.0.0.10 and tcp port 443) or (host 10.0.2.21 and tcp port 8080) or (host fe80::2 and tcp port 443) or (host 10.0.0.11 and tcp port 443)"
+	if got := n.ServiceFilter(); got != want {
+		t.Errorf("service filter\ngot  %s\nwant %s", got, want)
+	}
+}
+
+func TestLogRange(t *testing.T) {
+	w := epoch.Add(time.Minute)
+	n := Notification{config.Opened, Event{Time: w, Incident: &Incident{Bounds: Bounds{StartsAfter: &epoch, StartsBefore: epoch.Add(time.Second)}}}}
+	from, to := n.LogRange()
+	if !from.Equal(epoch.Add(-time.Second)) || !to.Equal(w.Add(time.Second)) {
+		t.Errorf("%v to %v", from, to)
+	}
+}
+
+// TestSentences reads every layer with every cause as people will.
+func TestSentences(t *testing.T) {
+	for _, c := range []struct {
+		v    probe.Verdict
+		want string
+	}{
+		{probe.Verdict{State: probe.Up}, "orders is up."},
+		{down(probe.LayerProxy, probe.CauseFrozen, probe.Confirmed), "orders is down: the proxy is frozen: its kernel accepts connections, its process does not answer."},
+		{down(probe.LayerHost, probe.CauseHostDown, probe.Likely), "orders is down: the host is down or unreachable (likely)."},
+		{down(probe.LayerHost, "brand_new", probe.Likely), "orders is down: the host is at fault (brand new) (likely)."},
+		{down(probe.LayerNone, probe.CauseUnknown, probe.UnknownConfidence), "orders is down: which layer broke is not known."},
+		{probe.Verdict{State: probe.Unknown, Layer: probe.LayerProber, Cause: probe.CauseOutOfFiles}, "orders was not looked at: this prober has run out of file descriptors."},
+		{probe.Verdict{}, "orders was not looked at: this prober could not tell."},
+	} {
+		if got := Sentence(c.v, "orders"); got != c.want {
+			t.Errorf("got  %s\nwant %s", got, c.want)
+		}
+	}
+	for s, text := range happened {
+		if strings.HasSuffix(text, ".") || strings.Contains(text, "_") || text == "" {
+			t.Errorf("%v: %q", s, text)
+		}
+	}
+	for _, l := range probe.Layers {
+		got := clause(l, probe.CauseUnknown)
+		if strings.Contains(got, "_") || strings.Contains(got, "  ") {
+			t.Errorf("%s: %q", l, got)
+		}
+	}
+}
