@@ -3,7 +3,6 @@ package probe
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -62,7 +61,7 @@ func firedNames(all []firing) []string {
 }
 
 func newTestScheduler() *Scheduler {
-	return NewScheduler(slog.New(slog.NewTextHandler(io.Discard, nil)), NewMetrics(prometheus.NewRegistry()))
+	return NewScheduler(slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
 }
 
 // running runs the scheduler in a bubble until the returned function is called.

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"regexp"
@@ -114,7 +113,7 @@ func readRules(t *testing.T) (all []promRule) {
 func dashboardRegistry(t *testing.T) (reg *prometheus.Registry, round func()) {
 	t.Helper()
 	reg = newRegistry()
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	newReloader("", log, reg).successful.Set(1)
 	if _, err := alert.NewDispatcher([]config.Receiver{{Name: "ops"}},
 		func(config.Receiver) (alert.Notifier, error) { return nil, nil }, log, reg); err != nil {
