@@ -113,6 +113,7 @@ const (
 	CauseQueueFull          Cause = "accept_queue_full"
 	CauseRefusesClients     Cause = "refuses_clients"
 	CauseNotAccepting       Cause = "not_accepting"
+	CauseNoAnswer           Cause = "no_answer"
 	CauseCertExpired        Cause = "certificate_expired"
 	CauseCertExpires        Cause = "certificate_expires"
 	CauseCertName           Cause = "certificate_wrong_name"

@@ -187,7 +187,7 @@ func (s *laneSpec) inherit(front *laneSpec) {
 	if q.Headers == nil {
 		q.Headers = f.Headers
 	}
-	if q.BasicAuth == nil && q.BearerToken == "" {
+	if q.BasicAuth == nil && q.BearerToken.IsZero() {
 		q.BasicAuth, q.BearerToken = f.BasicAuth, f.BearerToken
 	}
 	if q.Method == "" || q.Method == "GET" && q.Body == "" {

@@ -131,6 +131,9 @@ type Stage struct {
 	Error    string    `json:"error,omitempty"`
 	// Errno is the symbolic name of the last system call's error, such as EMFILE.
 	Errno string `json:"errno,omitempty"`
+	// RecordGot and RecordLength tell that the stage ended in the middle of a TLS record: so many of its bytes had come.
+	RecordGot    int `json:"tls_record_got,omitempty"`
+	RecordLength int `json:"tls_record_length,omitempty"`
 	// TCPInfo was read at the end of the stage; nil where there is no connection or no such counter.
 	TCPInfo *tcpinfo.Info `json:"tcp_info,omitempty"`
 }

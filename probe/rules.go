@@ -37,6 +37,7 @@ var rules = []rule{
 	// Data on an established connection: who did what with our bytes?
 	{"data-not-acked", judgeDataDropped},
 	{"data-hole", judgeDataHole},
+	{"data-cut", judgeRecordCut},
 
 	// The front's TLS handshake.
 	{"tls-silent-acked", judgeTLSSilent},

@@ -1,6 +1,9 @@
 package probe
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // exchanging tells that the front failed at its request or response.
 func (f *facts) exchanging() bool { return f.at(StageRequest) || f.at(StageResponse) }
@@ -58,7 +61,7 @@ func judgeBackendRefused(f *facts) *conclusion {
 
 // backendCauses names what a backend does that fails in this way.
 var backendCauses = map[Type]Cause{
-	HTTPTimedOut: CauseFrozen, AppTimedOut: CauseFrozen, HTTPClosed: CauseCloses, HTTPReset: CauseCloses, AppClosed: CauseCloses,
+	HTTPTimedOut: CauseNoAnswer, AppTimedOut: CauseNoAnswer, HTTPClosed: CauseCloses, HTTPReset: CauseCloses, AppClosed: CauseCloses,
 	AppReset: CauseCloses, HTTPStatus: CauseErrorStatus, HTTPBodyStalled: CauseBodyStalled, HTTPBodyTruncated: CauseBodyTruncated,
 	HTTPExpectation: CauseWrongContent, AppExpectation: CauseWrongContent, HTTPInvalid: CauseNotHTTP,
 }
@@ -74,8 +77,8 @@ func judgeBackendSame(f *facts) *conclusion {
 		if !ok {
 			continue
 		}
-		if cause == CauseFrozen && f.lateBackend() {
-			cause = CauseSlow
+		if cause == CauseNoAnswer {
+			cause = f.silence(b)
 		}
 		alike := s.Type == f.failed.Type || cause == CauseCloses && backendCauses[f.failed.Type] == CauseCloses
 		c := down(fmt.Sprintf("%s: fails at %s when addressed directly, %s", title(b), s.Stage, s.Error), suspect(LayerBackend, cause))
@@ -86,6 +89,29 @@ func judgeBackendSame(f *facts) *conclusion {
 		return c.agreed(alike)
 	}
 	return nil
+}
+
+// frozenAfter is how long a request must stay unanswered to be more than slow.
+const frozenAfter = 10 * time.Second
+
+// silence says what a backend's silence is: slow when a late answer came, frozen when nothing came for long, and until
+// then just no answer.
+func (f *facts) silence(b *Lane) Cause {
+	if f.lateBackend() {
+		return CauseSlow
+	}
+	for _, r := range f.past {
+		for i := range r.Lanes {
+			l := &r.Lanes[i]
+			if l.Lane == LaneBackend && l.Hop == b.Hop && l.failedWith(HTTPTimedOut, AppTimedOut) {
+				if f.now.Ended.Sub(failedStage(l).Started) >= frozenAfter {
+					return CauseFrozen
+				}
+				return CauseNoAnswer
+			}
+		}
+	}
+	return CauseNoAnswer
 }
 
 // lateBackend: an answer of a backend came after its time: slow, not lost.

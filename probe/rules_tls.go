@@ -43,6 +43,21 @@ func judgeDataHole(f *facts) *conclusion {
 		suspect(LayerNetwork, cause))
 }
 
+// judgeRecordCut: the answer's TLS record began to arrive and never got whole. The proxy handed it to its kernel in
+// one piece; what is missing was lost on the way.
+func judgeRecordCut(f *facts) *conclusion {
+	if f.failed == nil || f.failed.RecordLength == 0 || !f.exchanging() || !f.stalled() && !f.failed.ended() {
+		return nil
+	}
+	return down(fmt.Sprintf("front/%s: only %d of %d bytes of the answer's TLS record arrived", f.failed.Stage, f.failed.RecordGot, f.failed.RecordLength),
+		suspect(LayerNetwork, CauseDataDropped), suspect(f.tlsLayer(), backendCauses[f.failed.Type])).lean()
+}
+
+// ended tells that the peer, or somebody in its name, ended the connection.
+func (s *Stage) ended() bool {
+	return s.Type == HTTPReset || s.Type == HTTPClosed || s.Type == HTTPBodyTruncated
+}
+
 // judgeTLSSilent: the peer's kernel took our ClientHello and its process said nothing. Data dropped on the way back
 // looks alike from here, unless the old connection still serves.
 func judgeTLSSilent(f *facts) *conclusion {

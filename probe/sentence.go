@@ -56,6 +56,8 @@ func sentence(l *Lane) string {
 		return title(l) + ": " + good(l)
 	case l.Lane == LaneHeldOpen:
 		return title(l) + ": " + heldSentence(l, s)
+	case l.Lane == LaneVantage && l.answered():
+		return fmt.Sprintf("%s: answers (refuses) in %s", title(l), seconds(s.Duration.Std()))
 	case s.Type == TLSTimedOut || s.Type == HTTPTimedOut || s.Type == AppTimedOut:
 		return strings.Replace(acked(s), "front", title(l), 1)
 	case s.Type == TCPTimedOut && s.TCPInfo != nil:

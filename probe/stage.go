@@ -54,6 +54,9 @@ func (a *attempt) stage(ctx context.Context, name StageName, timeout time.Durati
 	s.Duration = Seconds(time.Since(start))
 	s.TCPInfo = a.tcpInfo()
 	s.judge(err, timeout, a.timeoutType(name))
+	if s.Outcome == Failed && a.tlsConn != nil {
+		s.RecordGot, s.RecordLength = a.conn.records.partial()
+	}
 	a.lane.Stages = append(a.lane.Stages, s)
 	return pending, s.Good() || s.Type == DNSAddressChanged
 }

@@ -193,7 +193,7 @@ func (s *laneSpec) requestBytes(id traceID, connection string) []byte {
 	switch {
 	case q.BasicAuth != nil:
 		h.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(q.BasicAuth.Username+":"+q.BasicAuth.Password.Reveal())))
-	case q.BearerToken != "":
+	case !q.BearerToken.IsZero():
 		h.Set("Authorization", "Bearer "+q.BearerToken.Reveal())
 	}
 	for k, v := range q.Headers {
