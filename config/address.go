@@ -54,10 +54,16 @@ func (a Address) AddrPort() (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(ip, a.Port), err == nil
 }
 
+// parsePort wants decimal digits as they are: 0443 is 443 to some readers and 291, which is octal, to others.
 func parsePort(s string) (uint16, error) {
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 || n > 65535 || s[0] == '0' || s[0] == '+' {
+	n, err := strconv.ParseInt(s, 10, 64)
+	switch {
+	case errors.Is(err, strconv.ErrSyntax):
+		return 0, fmt.Errorf("port %q is not a number, expected 1 to 65535", s)
+	case err != nil || n < 1 || n > 65535:
 		return 0, fmt.Errorf("port %q is out of range, expected 1 to 65535", s)
+	case strconv.FormatInt(n, 10) != s:
+		return 0, fmt.Errorf("port %q is not a plain number, expected %d", s, n)
 	}
 	return uint16(n), nil
 }
@@ -70,48 +76,76 @@ func (u *URL) UnmarshalText(b []byte) error {
 	s := string(b)
 	p, err := url.Parse(s)
 	if err != nil {
-		var ue *url.Error
-		if errors.As(err, &ue) {
-			err = ue.Err
-		}
-		return fmt.Errorf("%q is not a URL: %w", s, err)
-	}
-	switch p.Scheme {
-	case "https", "http":
-	case "tls", "tcp":
-		if p.Port() == "" {
-			return fmt.Errorf("%q has no port, which the scheme %s needs", s, p.Scheme)
-		}
-		if p.Path != "" || p.RawQuery != "" {
-			return fmt.Errorf("%q has a path, which the scheme %s does not know", s, p.Scheme)
-		}
-	case "":
-		return fmt.Errorf("%q has no scheme, expected https, http, tls or tcp", s)
-	default:
-		return fmt.Errorf("%q: scheme %q is not supported, expected https, http, tls or tcp", s, p.Scheme)
-	}
-	host := p.Hostname()
-	if host == "" {
-		return fmt.Errorf("%q has no host", s)
-	}
-	if strings.Contains(host, ":") && !strings.HasPrefix(p.Host, "[") {
-		return fmt.Errorf("%q: an IPv6 address needs brackets, as in https://[2001:db8::1]/", s)
-	}
-	if strings.HasSuffix(p.Host, ":") {
-		return fmt.Errorf("%q: the port is empty", s)
-	}
-	if port := p.Port(); port != "" {
-		if _, err := parsePort(port); err != nil {
-			return fmt.Errorf("%q: %w", s, err)
-		}
+		return urlError(s, err)
 	}
 	if p.User != nil {
 		return fmt.Errorf("%q holds credentials, use request.basic_auth with password_file", p.Redacted())
+	}
+	if err := checkScheme(p); err != nil {
+		return fmt.Errorf("%q%w", s, err)
+	}
+	if err := checkHost(p); err != nil {
+		return fmt.Errorf("%q%w", s, err)
 	}
 	if p.Fragment != "" {
 		return fmt.Errorf("%q has a fragment (#), which is never sent", s)
 	}
 	u.URL = p
+	return nil
+}
+
+// urlError says what is wrong with what is not even a URL, without the credentials that may be in it.
+func urlError(s string, err error) error {
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		err = ue.Err
+	}
+	_, authority, _ := strings.Cut(s, "//")
+	authority, _, _ = strings.Cut(authority, "/")
+	switch {
+	case strings.Contains(s, "@"):
+		return errors.New("this is not a URL (it is not shown, as it seems to hold credentials)")
+	case strings.Count(authority, ":") > 1 && !strings.Contains(authority, "["):
+		return fmt.Errorf("%q: an IPv6 address needs brackets, as in https://[2001:db8::1]/", s)
+	}
+	return fmt.Errorf("%q is not a URL: %w", s, err)
+}
+
+func checkScheme(p *url.URL) error {
+	switch p.Scheme {
+	case "https", "http":
+		return nil
+	case "tls", "tcp":
+		if p.Port() == "" {
+			return fmt.Errorf(" has no port, which the scheme %s needs", p.Scheme)
+		}
+		if p.Path != "" || p.RawQuery != "" {
+			return fmt.Errorf(" has a path, which the scheme %s does not know", p.Scheme)
+		}
+		return nil
+	case "":
+		return errors.New(" has no scheme, expected https, http, tls or tcp")
+	}
+	return fmt.Errorf(": scheme %q is not supported, expected https, http, tls or tcp", p.Scheme)
+}
+
+func checkHost(p *url.URL) error {
+	host := p.Hostname()
+	switch {
+	case host == "":
+		return errors.New(" has no host")
+	case strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
+		return errors.New(" has a host with characters other than ASCII letters and digits; write a name in its xn-- form")
+	case strings.Contains(host, ":") && !strings.HasPrefix(p.Host, "["):
+		return errors.New(": an IPv6 address needs brackets, as in https://[2001:db8::1]/")
+	case strings.HasSuffix(p.Host, ":"):
+		return errors.New(": the port is empty")
+	case p.Port() == "":
+		return nil
+	}
+	if _, err := parsePort(p.Port()); err != nil {
+		return fmt.Errorf(": %w", err)
+	}
 	return nil
 }
 

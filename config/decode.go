@@ -35,7 +35,8 @@ type decoder struct {
 	bad map[string]bool
 
 	fields   map[reflect.Type][]field
-	open     map[*yaml.Node]bool // anchors that are being followed
+	open     map[*yaml.Node]bool // nodes with an anchor that we are in
+	depth    int                 // aliases that we are in
 	followed int                 // nodes visited through aliases
 }
 
@@ -99,6 +100,10 @@ func (d *decoder) decode(n *yaml.Node, v reflect.Value, path string) {
 	if !d.count() {
 		return
 	}
+	if n.Anchor != "" && !d.open[n] {
+		d.open[n] = true
+		defer delete(d.open, n)
+	}
 	if _, ok := d.at[path]; !ok {
 		d.at[path] = placeOf(n)
 	}
@@ -133,8 +138,10 @@ func (d *decoder) follow(n *yaml.Node, path string, do func(*yaml.Node)) {
 		return
 	}
 	d.open[n.Alias] = true
-	defer delete(d.open, n.Alias)
+	d.depth++
 	do(n.Alias)
+	d.depth--
+	delete(d.open, n.Alias)
 	if d.followed == maxFollowed+1 {
 		d.followed++ // so that it is told once
 		d.fail(n, path, "aliases stand for more than %d values", maxFollowed)
@@ -143,7 +150,7 @@ func (d *decoder) follow(n *yaml.Node, path string, do func(*yaml.Node)) {
 
 // count bounds the nodes that are visited through aliases.
 func (d *decoder) count() bool {
-	if len(d.open) > 0 && d.followed <= maxFollowed {
+	if d.depth > 0 && d.followed <= maxFollowed {
 		d.followed++
 	}
 	return !d.stopped()
@@ -226,8 +233,16 @@ func (d *decoder) text(n *yaml.Node, t reflect.Type, u encoding.TextUnmarshaler,
 	if !ok {
 		return
 	}
+	secret := t == reflect.TypeFor[Secret]()
+	if secret && !s.variable {
+		d.fail(n, path, "a secret must not stand in this file, expected ${VARIABLE}, or the key %s_file with "+
+			"the name of a file that holds it", path[strings.LastIndexByte(path, '.')+1:])
+		return
+	}
 	err := u.UnmarshalText([]byte(s.text))
 	switch {
+	case secret && s.text == "":
+		d.fail(n, path, "%s is empty, expected a secret", quote(n.Value))
 	case s.variable && (err != nil || s.text == ""):
 		// The error's own words could show the variable's value, which may be a secret.
 		d.fail(n, path, "%s, with its variables filled in, is not %s", quote(n.Value), want)
@@ -247,11 +262,6 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, path string) {
 	tag := n.ShortTag()
 	switch v.Kind() {
 	case reflect.String:
-		if v.Type() == reflect.TypeFor[Secret]() && !s.variable {
-			d.fail(n, path, "a secret must not stand in this file, expected ${VARIABLE}, or the key %s_file with "+
-				"the name of a file that holds it", path[strings.LastIndexByte(path, '.')+1:])
-			return
-		}
 		v.SetString(s.text)
 	case reflect.Int:
 		i, err := strconv.Atoi(s.text)

@@ -109,8 +109,12 @@ func (c *Config) inherit(t *Target) {
 }
 
 func settleEndpoint(e *Endpoint, def Endpoint) {
-	fill(&e.MinTLS, def.MinTLS)
-	fill(&e.Request.Method, def.Request.Method)
+	if e.URL.TLS() {
+		fill(&e.MinTLS, def.MinTLS)
+	}
+	if e.URL.HTTP() {
+		fill(&e.Request.Method, def.Request.Method)
+	}
 }
 
 // nameBackends gives names to those that have none.

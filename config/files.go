@@ -74,9 +74,6 @@ func (l *loader) secret(path, key string, s *Secret, file *string) {
 	twin := here + "_file"
 	switch {
 	case *file == "":
-		if *s == "" && l.given(here) && !l.failed(here) {
-			l.failAt(here, "the variable is empty")
-		}
 		if l.given(twin) && !l.failed(twin) {
 			l.failAt(twin, "no file is named")
 		}
@@ -97,13 +94,13 @@ func (l *loader) secret(path, key string, s *Secret, file *string) {
 	if text == "" {
 		l.failAt(twin, "the file %s is empty", quote(*file))
 	}
-	*s = Secret(text)
+	*s = NewSecret(text)
 	l.oneLine(twin, *s)
 }
 
 // oneLine refuses a secret that could not be sent in a header.
 func (l *loader) oneLine(path string, s Secret) {
-	for _, r := range s {
+	for _, r := range s.Reveal() {
 		if r < ' ' || r == 0x7f {
 			l.failAt(path, "the secret has a control character or more than one line")
 			return

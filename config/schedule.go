@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -27,7 +28,7 @@ func (s *Schedule) UnmarshalText(b []byte) (err error) {
 	defer func() {
 		// robfig/cron panics on a zone without a field after it ("TZ=UTC").
 		if recover() != nil {
-			err = fmt.Errorf("%q is not a schedule", spec)
+			err = notSchedule(spec, errors.New("there is nothing after the time zone"))
 		}
 	}()
 	if rest, ok := strings.CutPrefix(spec, "@every "); ok {
@@ -64,7 +65,7 @@ func cronError(spec string, err error) error {
 		names, good = names[1:], good[1:]
 	}
 	if len(fields) != len(names) {
-		return fmt.Errorf("%q is not a schedule: %w; expected 5 or 6 fields, @every DURATION or @hourly", spec, err)
+		return notSchedule(spec, err)
 	}
 	for i, f := range fields {
 		try := append([]string(nil), good...)
@@ -73,7 +74,14 @@ func cronError(spec string, err error) error {
 			return fmt.Errorf("%q: field %d (%s) %q: %w", spec, i+1, names[i], f, err)
 		}
 	}
-	return fmt.Errorf("%q is not a schedule: %w", spec, err)
+	return notSchedule(spec, err)
+}
+
+func notSchedule(spec string, err error) error {
+	if _, e := time.ParseDuration(spec); e == nil {
+		return fmt.Errorf("%q is not a schedule, expected @every %s", spec, spec)
+	}
+	return fmt.Errorf("%q is not a schedule: %w; expected 5 or 6 fields, @every DURATION or @hourly", spec, err)
 }
 
 // MarshalText implements encoding.TextMarshaler.

@@ -12,6 +12,9 @@ import (
 // validate reports what is well formed but can not be meant: missing values, contradictions, names twice. It looks at
 // the values as they stand in the file, before settle, so that each mistake has a place.
 func (l *loader) validate() {
+	if l.failed("") {
+		return
+	}
 	c := &l.cfg
 	l.listen(c.Listen)
 	l.servers(c.DNS.Servers)
@@ -22,6 +25,9 @@ func (l *loader) validate() {
 	names := uniqueNames{}
 	for i := range c.Targets {
 		path := item("targets", i)
+		if l.failed(path) {
+			continue
+		}
 		l.name(child(path, "name"), c.Targets[i].Name, names)
 		l.target(path, &c.Targets[i])
 	}

@@ -207,6 +207,7 @@ func (l *loader) dialogue(path string, e *Endpoint) {
 		at = child(at, "starttls")
 		if e.URL.URL != nil && e.URL.Scheme == "tcp" {
 			l.failAt(at, "the scheme tcp does not speak TLS, expected the scheme tls")
+			continue
 		}
 		if first != "" {
 			l.failAt(at, "TLS starts at %s already, expected one start", first)

@@ -78,7 +78,7 @@ func (l *loader) slack(path string, s *Slack) {
 
 // webhook checks the secret URL once it has been read, and never shows it.
 func (l *loader) webhook(path string, s *Slack) {
-	if s.WebhookURL == "" {
+	if s.WebhookURL.IsZero() {
 		return
 	}
 	at := child(path, "webhook_url")

@@ -4,9 +4,6 @@ import "golang.org/x/net/http/httpguts"
 
 // target checks one target as a whole; its endpoints are checked one by one.
 func (l *loader) target(path string, t *Target) {
-	if l.failed(path) {
-		return
-	}
 	front := child(path, "front")
 	if l.require(front, "what users address, at least a url") {
 		l.endpoint(front, &t.Front)
@@ -16,7 +13,10 @@ func (l *loader) target(path string, t *Target) {
 		l.hop(item(child(path, "via"), i), &t.Via[i], lanes)
 	}
 	l.onlyOne(path, "backend", "backends")
-	l.backends(t, path, func(at string, b *Backend) { l.backend(at, b, len(t.Backends), lanes) })
+	if t.Backend != nil && len(t.Backends) > 0 {
+		lanes = uniqueNames{} // no use in telling that their names collide
+	}
+	l.backends(t, path, func(at string, b *Backend) { l.backend(at, b, max(1, len(t.Backends)), lanes) })
 	l.expect(child(path, "expect"), &t.Expect, t.Front.URL)
 }
 
@@ -50,7 +50,7 @@ func (l *loader) backend(path string, b *Backend, of int, lanes uniqueNames) {
 	case l.given(child(path, "name")):
 		l.name(child(path, "name"), b.Name, lanes)
 	case b.URL.URL != nil:
-		l.uniqueName(path, defaultName(b, max(of, 1)), lanes)
+		l.uniqueName(path, defaultName(b, of), lanes)
 	}
 	if b.URL.URL != nil {
 		l.control(child(path, "control"), b.Control, Address{Host: b.URL.Hostname(), Port: b.URL.PortNumber()})
