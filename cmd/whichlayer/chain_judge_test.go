@@ -50,12 +50,24 @@ func (o *observation) judgeBounds() []string {
 	if i == nil {
 		return []string{"the resolved event has no incident"}
 	}
-	problems := outside("start", span{i.StartsAfter, i.StartsBefore}, o.start, interval+o.fault.timeout)
+	starts, ends := span{i.StartsAfter, i.StartsBefore}, span{i.EndsAfter, i.EndsBefore}
+	problems := outside("start", starts, o.start, interval+o.fault.timeout+o.blind(starts))
 	width := returnWidth
 	if o.fault.thaw {
 		width = thawWidth
 	}
-	return append(problems, outside("end", span{i.EndsAfter, i.EndsBefore}, o.end, width)...)
+	return append(problems, outside("end", ends, o.end, width+o.blind(ends))...)
+}
+
+// blind is how much wider bounds may be because the prober said that it could not look meanwhile: each such round costs
+// its own time and the wait for the next.
+func (o *observation) blind(s span) (more time.Duration) {
+	for _, e := range o.events {
+		if e.Event == "result" && e.blind() && e.Time.After(s.from) && e.Time.Before(s.to.Add(interval)) {
+			more += 2*interval + connectTimeout
+		}
+	}
+	return more
 }
 
 // outside tells how said misses the truth, or is wider than it may be.
@@ -82,11 +94,11 @@ func (o *observation) judgeSlack() (problems []string) {
 		return []string{"no incident to look for in the messages"}
 	}
 	seconds := func(t time.Time) string { return t.UTC().Format("15:04:05") }
-	opened := []string{seconds(o.opened.Incident.StartsAfter), seconds(o.opened.Incident.StartsBefore), o.opened.Verdict.Layer}
+	opened := []string{strings.ToUpper(o.opened.Verdict.State), seconds(o.opened.Incident.StartsAfter), seconds(o.opened.Incident.StartsBefore), o.opened.Verdict.Layer}
 	if !o.toldOnSlack("chat.postMessage", opened) {
 		problems = append(problems, fmt.Sprintf("no message on Slack with %q", opened))
 	}
-	resolved := []string{"esolved", seconds(i.EndsAfter), seconds(i.EndsBefore)}
+	resolved := []string{"RESOLVED", seconds(i.EndsAfter), seconds(i.EndsBefore)}
 	if !o.toldOnSlack("chat.", resolved) {
 		problems = append(problems, fmt.Sprintf("no message on Slack with %q", resolved))
 	}
@@ -111,10 +123,14 @@ func (o *observation) row() string {
 	if i == nil {
 		return o.fault.name + ": no incident"
 	}
-	return fmt.Sprintf("%-22s %-9s %-9s %-10s %-26s %6.2f %6.2f %6.2f %8.3f %8.3f %7.2f", o.fault.name, o.fault.layer, v.Layer, v.Confidence, v.Cause,
-		o.opened.Time.Sub(o.start.from).Seconds(), i.StartsBefore.Sub(i.StartsAfter).Seconds(), i.EndsBefore.Sub(i.EndsAfter).Seconds(),
+	suspected := o.opened
+	if n := slices.IndexFunc(o.events, func(e event) bool { return e.Event == "suspect" }); n >= 0 {
+		suspected = &o.events[n]
+	}
+	return fmt.Sprintf("%-22s %-9s %-9s %-10s %-24s %6.2f %6.2f %6.2f %6.2f %8.3f %8.3f %7.2f", o.fault.name, o.fault.layer, v.Layer, v.Confidence, v.Cause,
+		suspected.Time.Sub(o.start.from).Seconds(), o.opened.Time.Sub(o.start.from).Seconds(), i.StartsBefore.Sub(i.StartsAfter).Seconds(), i.EndsBefore.Sub(i.EndsAfter).Seconds(),
 		i.StartsAfter.Sub(o.start.from).Seconds(), i.EndsBefore.Sub(o.end.from).Seconds(), o.resolved.Time.Sub(o.end.from).Seconds())
 }
 
-const tableHead = "fault                  truth     said      confidence cause                      opened  width  width  start-lo   end-hi resolved\n" +
-	"                                                                                 after  start    end  to truth to truth    after  (seconds)"
+const tableHead = "fault                  truth     said      confidence cause                   suspect opened  width  width start-lo   end-hi resolved\n" +
+	"                                                                                 after  after  start    end to truth to truth    after  (seconds)"
