@@ -79,7 +79,15 @@ func shortVerdict(v probe.Verdict) string {
 }
 
 // Sentence says what happened in plain words.
-func (n Notification) Sentence() string { return Sentence(*n.Event.Verdict, n.Event.Target) }
+func (n Notification) Sentence() string {
+	switch n.Transition {
+	case config.Suspect:
+		return "Seen so far: " + what(*n.Event.Verdict) + "."
+	case config.Resolved, config.Dismissed:
+		return "What was seen then: " + what(*n.Event.Verdict) + "."
+	}
+	return Sentence(*n.Event.Verdict, n.Event.Target)
+}
 
 // Lasted is the incident's length as a range, such as "1m25s to 1m32s".
 func (n Notification) Lasted() string {

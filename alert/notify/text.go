@@ -12,6 +12,9 @@ const ellipsis = "…"
 // clip cuts a text to at most limit characters, between characters, and shows that it did. Invalid UTF-8 and control
 // characters but line feeds are replaced: both come from what foreign servers said.
 func clip(s string, limit int) string {
+	if limit <= 0 {
+		return ""
+	}
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' && r != '\n' || r == 0x7f {
 			return ' '
@@ -24,8 +27,8 @@ func clip(s string, limit int) string {
 	return string([]rune(s)[:limit-1]) + ellipsis
 }
 
-// markup escapes what Slack's markup gives a meaning to.
-var markup = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
+// markup escapes what Slack's markup gives a meaning to, and what would begin or end a code block.
+var markup = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "```", "'''")
 
 // escape is clip for Slack's markup. The limit holds for the escaped text.
 func escape(s string, limit int) string {
@@ -41,10 +44,10 @@ func escape(s string, limit int) string {
 	}
 }
 
-// code puts a text into a code block of at most limit characters; three back ticks would end it early.
+// code puts a text into a code block of at most limit characters.
 func code(s string, limit int) string {
 	const fence = "```"
-	return fence + escape(strings.ReplaceAll(s, fence, "'''"), limit-2*len(fence)) + fence
+	return fence + escape(s, limit-2*len(fence)) + fence
 }
 
 // bullets lists texts, one a line, in at most limit characters.

@@ -1,0 +1,186 @@
+//go:build unix
+
+package notify
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/whichlayer/whichlayer/alert"
+	"github.com/whichlayer/whichlayer/config"
+)
+
+// script is a program that is run as /bin/sh FILE.
+type script struct {
+	dir  string
+	body string
+}
+
+func newScript(t *testing.T) *script {
+	s := &script{dir: t.TempDir()}
+	s.body = `cat >"$OUT/stdin.$WHICHLAYER_EVENT"; echo x >>"$OUT/count"; env >"$OUT/env"`
+	return s
+}
+
+func (s *script) make(t *testing.T, timeout time.Duration) *Exec {
+	t.Helper()
+	path := filepath.Join(s.dir, "hook")
+	if err := os.WriteFile(path, []byte(s.body+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	e, err := NewExec(config.Exec{Command: []string{"/bin/sh", path, "fixed; echo argument"}, Timeout: config.Duration(timeout),
+		Env: map[string]string{"OUT": s.dir}}, berlin(), discard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func (s *script) notifier(t *testing.T) alert.Notifier { return s.make(t, 20*time.Second) }
+
+func (s *script) hang(t *testing.T) <-chan struct{} {
+	s.body = `echo x >"$OUT/reached"; sleep 60`
+	reached := make(chan struct{})
+	go func() {
+		defer close(reached)
+		s.await("reached")
+	}()
+	return reached
+}
+
+// await waits for a file that another process writes: there is no event to wait for.
+func (s *script) await(name string) string {
+	for range 1000 {
+		if b, err := os.ReadFile(filepath.Join(s.dir, name)); err == nil && len(b) > 0 {
+			return strings.TrimSpace(string(b))
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return ""
+}
+
+func (s *script) refuse(*testing.T) { s.body = `echo "I do not like it" >&2; exit 3` }
+
+func (s *script) taken(*testing.T) int {
+	b, _ := os.ReadFile(filepath.Join(s.dir, "count"))
+	return strings.Count(string(b), "x")
+}
+
+func TestExecConforms(t *testing.T) { conform(t, func(t *testing.T) far { return newScript(t) }) }
+
+func TestExecPassesTheEvent(t *testing.T) {
+	t.Setenv("HOME_SECRET", "must not be passed on")
+	s := newScript(t)
+	s.body += `; printf '%s' "$1" >"$OUT/arg"`
+	n := sample(config.Opened)
+	if err := s.notifier(t).Notify(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.await("arg"); got != "fixed; echo argument" {
+		t.Errorf("argument %q", got)
+	}
+	env := s.await("env")
+	for _, want := range []string{"WHICHLAYER_EVENT=opened", "WHICHLAYER_TARGET=orders", "WHICHLAYER_STATE=down", "WHICHLAYER_LAYER=proxy",
+		"WHICHLAYER_CAUSE=frozen", "WHICHLAYER_CONFIDENCE=likely", "WHICHLAYER_INCIDENT=20261122T140304Z-orders-3f9a",
+		"WHICHLAYER_STARTS_AFTER=2026-11-22T14:03:04.12Z", "WHICHLAYER_STARTS_BEFORE=2026-11-22T14:03:05.32Z", "WHICHLAYER_ENDS_AFTER=\n",
+		"WHICHLAYER_CAPTURE_FILTER=(host 10.0.9.4 and host 10.0.0.10 and tcp port 443 and (port 51234 or port 51236))"} {
+		if !strings.Contains(env+"\n", want) {
+			t.Errorf("the environment has no %q:\n%s", want, env)
+		}
+	}
+	if strings.Contains(env, "HOME_SECRET") {
+		t.Errorf("the prober's own environment was passed on:\n%s", env)
+	}
+	var got struct {
+		alert.Event
+		Headline      string
+		CaptureFilter string `json:"capture_filter"`
+	}
+	if err := json.Unmarshal([]byte(s.await("stdin.opened")), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Headline != n.Headline() || got.CaptureFilter != n.CaptureFilter() {
+		t.Errorf("headline %q, filter %q", got.Headline, got.CaptureFilter)
+	}
+	if diff := cmp.Diff(*n.Event.Verdict, *got.Verdict); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestExecKillsTheWholeGroup(t *testing.T) {
+	s := newScript(t)
+	s.body = `sleep 60 & echo $! >"$OUT/child"; wait`
+	start := time.Now()
+	err := s.make(t, 500*time.Millisecond).Notify(t.Context(), sample(config.Opened))
+	if err == nil || !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > 5*time.Second {
+		t.Errorf("after %v: %v", time.Since(start), err)
+	}
+	child, _ := strconv.Atoi(s.await("child"))
+	for range 200 {
+		if child < 2 || !alive(child) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Errorf("process %d, started by the program, is alive", child)
+}
+
+// alive tells whether a process runs; one that has ended and that nobody has waited for does not.
+func alive(pid int) bool {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err == nil {
+		_, after, _ := strings.Cut(string(stat), ") ")
+		return !strings.HasPrefix(after, "Z")
+	}
+	return !errors.Is(err, os.ErrNotExist) && syscall.Kill(pid, 0) == nil
+}
+
+func TestExecDoesNotWaitForWhatIsLeftBehind(t *testing.T) {
+	s := newScript(t)
+	s.body = `sleep 20 & echo $! >"$OUT/child"`
+	start := time.Now()
+	if err := s.notifier(t).Notify(t.Context(), sample(config.Opened)); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("took %v", took)
+	}
+	if child, _ := strconv.Atoi(s.await("child")); child > 1 {
+		_ = syscall.Kill(child, syscall.SIGKILL)
+	}
+}
+
+func TestExecErrors(t *testing.T) {
+	s := newScript(t)
+	s.body = `head -c 300000 /dev/zero | tr '\0' 'y'; echo; exit 7`
+	err := s.notifier(t).Notify(t.Context(), sample(config.Opened))
+	var permanent *alert.PermanentError
+	if !errors.As(err, &permanent) || !strings.Contains(err.Error(), "exit status 7") || len(err.Error()) > 3000 {
+		t.Errorf("%.300v", err)
+	}
+	missing, _ := NewExec(config.Exec{Command: []string{"/no/such/program"}}, time.UTC, discard())
+	if err := missing.Notify(t.Context(), sample(config.Opened)); err == nil || errors.As(err, &permanent) {
+		t.Errorf("a program that is not there may come: %v", err)
+	}
+	for _, command := range [][]string{nil, {"relative"}, {""}} {
+		if _, err := NewExec(config.Exec{Command: command}, time.UTC, discard()); err == nil {
+			t.Errorf("command %q was taken", command)
+		}
+	}
+}
+
+func TestNewWantsAKind(t *testing.T) {
+	if _, err := New(config.Receiver{Name: "x"}, nil, discard()); err == nil {
+		t.Error("a receiver of no kind was made")
+	}
+}
