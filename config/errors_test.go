@@ -135,6 +135,7 @@ func TestBombs(t *testing.T) {
 	many := strings.Repeat("[200],", 1<<17)
 	wide := "x-a: &a {" + keys(20_000) + "}\ntargets: [" + strings.Repeat("{<<: *a},", 20_000) + "]"
 	statuses := "x-a: &a [" + strings.Repeat("200,", 19_000) + "]\ntargets: [" + strings.Repeat("{expect: {status: *a}},", 10_000) + "]"
+	bounded := map[string]bool{"merges": true, "statuses": true}
 	for name, text := range map[string]string{
 		"lists":    lists.String() + "targets: *a29",
 		"merges":   merges.String() + "targets: [{<<: *a29}]",
@@ -158,6 +159,9 @@ func TestBombs(t *testing.T) {
 		}
 		if took := time.Since(start); took > 10*time.Second {
 			t.Errorf("%s: took %s", name, took)
+		}
+		if limit := "aliases stand for more than 100000 values"; bounded[name] != strings.Contains(err.Error(), limit) {
+			t.Errorf("%s: the bound on aliases was met: %t, expected %t", name, !bounded[name], bounded[name])
 		}
 		var all Errors
 		if errors.As(err, &all); len(all) > mostErrors+1 || len(err.Error()) > mostErrors*3000 {

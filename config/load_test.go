@@ -26,7 +26,9 @@ func playground(t testing.TB) string {
 	} {
 		write(t, filepath.Join(dir, name), text, 0o600)
 	}
-	write(t, filepath.Join(dir, "capture"), "#!/bin/sh\n", 0o700)
+	for _, hook := range []string{"capture.sh", "mirror"} {
+		write(t, filepath.Join(dir, hook), "#!/bin/sh\n", 0o700)
+	}
 	return dir
 }
 
