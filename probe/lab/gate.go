@@ -42,8 +42,9 @@ func (g *gate) shut() {
 	for r := range g.held {
 		r.rearm()
 	}
-	g.calls.Lock() //nolint:staticcheck // empty on purpose: it waits until all readers have left
-	g.calls.Unlock()
+	// Nothing is done under it: it waits until all readers have left.
+	g.calls.Lock()
+	defer g.calls.Unlock()
 }
 
 // lift thaws.
