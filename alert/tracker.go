@@ -276,16 +276,14 @@ func (t *Tracker) next(r *probe.Result) time.Duration {
 	switch {
 	case i == nil:
 		return 0
-	case i.State == watching || i.State == Suspected:
-		return reprobeSoon
-	}
-	for k := range r.Lanes {
-		if l := &r.Lanes[k]; l.Lane == probe.LaneFront && l.Hanging {
-			return reprobeHanging
-		}
+	case i.State == Open && (frozen(i.Verdict) || slices.ContainsFunc(r.Lanes, hangs)):
+		return reprobeHanging
 	}
 	return reprobeSoon
 }
+
+// hangs tells that users' way in takes connections and is silent.
+func hangs(l probe.Lane) bool { return l.Lane == probe.LaneFront && l.Hanging }
 
 // fingerprint notes the attempts of a round that failed.
 func (i *Incident) fingerprint(r *probe.Result) {
