@@ -188,7 +188,26 @@ func (f *checkFlags) tell(out io.Writer, t terminal, all []checked) error {
 			return err
 		}
 	}
+	if len(all) > 1 && d > quiet && !f.json {
+		_, err := fmt.Fprintf(out, "\n%s\n", tally(all))
+		return err
+	}
 	return nil
+}
+
+// tally counts the targets by state, the worst first.
+func tally(all []checked) string {
+	count := map[probe.State]int{}
+	for i := range all {
+		count[all[i].verdict.State]++
+	}
+	var parts []string
+	for _, s := range []probe.State{probe.Down, probe.Degraded, probe.Unknown, probe.Up} {
+		if count[s] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", count[s], s))
+		}
+	}
+	return plural(len(all), "target") + ": " + strings.Join(parts, ", ")
 }
 
 // writeJSON writes the object of the event stream without the parts that belong to one.

@@ -31,7 +31,10 @@ func writeChecked(out io.Writer, t terminal, c *checked, d detail) error {
 	var b bytes.Buffer
 	p, mark := stateMark(t, c.verdict.State)
 	sentence := t.clean(alert.Sentence(c.verdict, c.result.Target))
-	fmt.Fprintf(&b, "%s %s\n", t.paint(p, mark), t.paint(headline(p), wrap(sentence, 2, t.width)))
+	if d > quiet { // else one line a target, whatever its length
+		sentence = wrap(sentence, 2, t.width)
+	}
+	fmt.Fprintf(&b, "%s %s\n", t.paint(p, mark), t.paint(headline(p), sentence))
 	if d > quiet {
 		newWaterfall(t, &c.result, d == verbose).draw(&b)
 		writeReasons(&b, t, &c.verdict)

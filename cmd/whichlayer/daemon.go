@@ -95,6 +95,9 @@ func runDaemon(ctx context.Context, f *runFlags, hup <-chan os.Signal, stdout io
 		if err := dispatcher.Reload(c.Receivers); err != nil {
 			return err
 		}
+		for _, key := range needRestart(cfg, c, f.listen != "") {
+			log.Warn("a changed "+key+" takes effect at the next start", "config", c.Path)
+		}
 		fleet.Apply(next)
 		return nil
 	}
@@ -143,4 +146,15 @@ func newRegistry() *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return reg
+}
+
+// needRestart lists the keys of a new configuration that a running process does not follow.
+func needRestart(running, next *config.Config, fixedListen bool) (keys []string) {
+	if !fixedListen && running.Listen != next.Listen {
+		keys = append(keys, "listen")
+	}
+	if running.TimeZone.Std().String() != next.TimeZone.Std().String() {
+		keys = append(keys, "timezone")
+	}
+	return keys
 }

@@ -141,6 +141,8 @@ func sentFact(i *tcpinfo.Info) string {
 	switch {
 	case i.BytesSent == 0 && i.NotSent == 0:
 		return "nothing sent"
+	case i.AckedAll(): // what was sent twice came twice
+		return fmt.Sprintf("acked %d of %d bytes", i.BytesAcked, i.BytesAcked)
 	case i.TotalRetrans > 0:
 		return fmt.Sprintf("acked %d of %d bytes (%s)", i.BytesAcked, i.BytesSent, plural(int(i.TotalRetrans), "retransmission"))
 	}
