@@ -21,7 +21,7 @@ const (
 	TCPReset           Type = "tcp.reset"
 	TCPUnreachable     Type = "tcp.address_unreachable"
 	TCPFailed          Type = "tcp.failed"
-	ForwardProxyFailed Type = "tcp.forward_proxy" // the forward proxy was reached and did not CONNECT
+	ForwardProxyFailed Type = "tcp.forward_proxy" // the forward proxy could not be reached, or did not CONNECT
 	TLSTimedOut        Type = "tls.timed_out"
 	TLSClosed          Type = "tls.closed"
 	TLSReset           Type = "tls.reset"
@@ -47,7 +47,7 @@ const (
 	SelfOutOfFiles     Type = "self.out_of_files"   // EMFILE, ENFILE
 	SelfOutOfPorts     Type = "self.out_of_ports"   // EADDRNOTAVAIL
 	SelfOutOfBuffers   Type = "self.out_of_buffers" // ENOBUFS, ENOMEM
-	SelfNoRoute        Type = "self.no_route"       // ENETUNREACH without a packet sent
+	SelfNoRoute        Type = "self.no_route"       // no way out: no route, or no address of ours to go from
 	SelfDenied         Type = "self.denied"         // EPERM, EACCES: a local policy
 	SelfPaused         Type = "self.paused"         // this process did not run
 	SelfStopped        Type = "self.stopped"        // this process is ending

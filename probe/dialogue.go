@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"regexp"
+	"sync/atomic"
 
 	"github.com/whichlayer/whichlayer/config"
 )
@@ -19,18 +20,18 @@ func (a *attempt) dialogue() error {
 	if _, after, ok := splitStartTLS(lines); ok {
 		lines = after
 	}
-	return speak(a.stream, a.conn, lines, AppExpectation, appEnds)
+	return a.speak(a.stream, lines, AppExpectation, appEnds)
 }
 
 // prologue speaks what must be said before the TLS handshake.
 func (a *attempt) prologue() error {
 	if before, _, ok := splitStartTLS(a.spec.ep.Dialogue); ok {
-		return speak(a.conn, a.conn, before, TLSStartTLS, tlsEnds)
+		return a.speak(a.conn, before, TLSStartTLS, tlsEnds)
 	}
 	if a.spec.ep.StartTLS == config.StartTLSPostgres {
 		return askPostgres(a.conn)
 	}
-	return speak(a.conn, a.conn, startTLSLines[a.spec.ep.StartTLS], TLSStartTLS, tlsEnds)
+	return a.speak(a.conn, startTLSLines[a.spec.ep.StartTLS], TLSStartTLS, tlsEnds)
 }
 
 // splitStartTLS cuts a dialogue after the line that asks for TLS.
@@ -90,12 +91,14 @@ type conversation struct {
 	wrong  Type // of an answer that does not match
 	ends   streamTypes
 	unread []byte
+	// unmatched shows the stage, whose patience is not ours, that the peer spoke and did not say what was expected.
+	unmatched *atomic.Pointer[failure]
 }
 
 // speak goes through the lines. Words that the peer says beyond the last expected ones are left unread; before a TLS
 // handshake they are an error, because somebody may have put them there (RFC 3207, 6).
-func speak(stream io.ReadWriter, raw *wire, lines []config.Line, wrong Type, ends streamTypes) error {
-	c := conversation{stream: stream, raw: raw, wrong: wrong, ends: ends}
+func (a *attempt) speak(stream io.ReadWriter, lines []config.Line, wrong Type, ends streamTypes) error {
+	c := conversation{stream: stream, raw: a.conn, wrong: wrong, ends: ends, unmatched: &a.unmatched}
 	for _, l := range lines {
 		if l.Expect != nil {
 			if err := c.listen(l.Expect.Regexp); err != nil {
@@ -121,7 +124,11 @@ func (c *conversation) listen(re *regexp.Regexp) error {
 	for {
 		if m := re.FindIndex(c.unread); m != nil {
 			c.unread = c.unread[m[1]:]
+			c.unmatched.Store(nil)
 			return nil
+		}
+		if len(c.unread) > 0 {
+			c.unmatched.Store(fail(c.wrong, "the peer said %s and no more, expected %q", printable(c.unread), re))
 		}
 		if len(c.unread) > dialogueLimit {
 			return fail(c.wrong, "the peer said more than %d bytes without what was expected, beginning with %s", dialogueLimit, printable(c.unread))
@@ -141,6 +148,9 @@ func (c *conversation) listen(re *regexp.Regexp) error {
 }
 
 func (c *conversation) failure(err error) error {
+	if f := alertFailure(err); f != nil {
+		return f
+	}
 	if raw := c.raw.last(); raw != nil {
 		err = raw
 	}

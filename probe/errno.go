@@ -39,12 +39,25 @@ func localErrno(e syscall.Errno) (Type, bool) {
 	return "", false
 }
 
+var errAlienSource = errors.New("the source address is not one of this host's")
+
+// alienSource tells that the address to probe from could not be taken: it is not, or no longer, ours. The errno is that
+// of a connect for which no port is left.
+func alienSource(err error) bool {
+	var call *os.SyscallError
+	return errors.As(err, &call) && call.Syscall == "bind" && errors.Is(call.Err, syscall.EADDRNOTAVAIL)
+}
+
 // connectFailure types the error of a TCP connect. An unreachable network or host is ours only when the kernel said
 // so at once and without having sent a SYN again: an ICMP error leaves the socket in SYN_SENT, a failed neighbour
 // look-up takes seconds.
 func connectFailure(err error, info *tcpinfo.Info, took time.Duration) error {
 	e, name := errnoOf(err)
 	f := &failure{typ: TCPFailed, errno: name, err: trimOp(err)}
+	if alienSource(err) {
+		f.typ, f.err = SelfNoRoute, errAlienSource
+		return f
+	}
 	if t, ok := localErrno(e); ok {
 		f.typ = t
 		return f

@@ -1,11 +1,11 @@
 package probe
 
 import (
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 
+	"github.com/ohler55/ojg"
 	"github.com/ohler55/ojg/oj"
 
 	"github.com/whichlayer/whichlayer/config"
@@ -50,9 +50,17 @@ func checkJSON(checks []config.JSONCheck, body []byte) error {
 		if len(values) == 0 {
 			return fail(HTTPExpectation, "the JSON body has no %s", c.Path)
 		}
-		if c.Equals != "" && fmt.Sprint(values[0]) != c.Equals {
-			return fail(HTTPExpectation, "%s is %q, not %q", c.Path, clip(fmt.Sprint(values[0]), 60), c.Equals)
+		if text := jsonText(values[0]); c.Equals != "" && text != c.Equals {
+			return fail(HTTPExpectation, "%s is %q, not %q", c.Path, clip(text, 60), c.Equals)
 		}
 	}
 	return nil
+}
+
+// jsonText is a value as JSON writes it, a string without its quotes.
+func jsonText(v any) string {
+	if s, ok := v.(string); ok {
+		return s
+	}
+	return oj.JSON(v, &ojg.Options{Sort: true})
 }

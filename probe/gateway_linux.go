@@ -8,8 +8,11 @@ import (
 )
 
 // defaultGateway is the IPv4 gateway of the default route with the least metric.
-func defaultGateway() (gw netip.Addr, ok bool) {
-	fs, err := procfs.NewDefaultFS()
+func defaultGateway() (gw netip.Addr, ok bool) { return gatewayIn(procfs.DefaultMountPoint) }
+
+// gatewayIn is defaultGateway for a proc file system that is mounted elsewhere.
+func gatewayIn(proc string) (gw netip.Addr, ok bool) {
+	fs, err := procfs.NewFS(proc)
 	if err != nil {
 		return gw, false
 	}

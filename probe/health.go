@@ -54,6 +54,9 @@ func (h *Health) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
+			h.mu.Lock()
+			h.last = reading{} // from here on nobody watches
+			h.mu.Unlock()
 			return nil
 		case <-t.C:
 			h.tick(readClocks())
@@ -76,7 +79,7 @@ func (h *Health) tick(r reading) {
 	h.last = r
 	h.mu.Unlock()
 	if paused && h.OnGap != nil {
-		h.OnGap(gap)
+		h.OnGap(gap.utc())
 	}
 	if stepped && h.OnStep != nil {
 		h.OnStep(r.now, by)
@@ -100,7 +103,7 @@ func pause(a, b reading) (Gap, bool) {
 	if suspended := ran - b.now.Sub(a.now); suspended > pauseLimit {
 		reason = "the machine was suspended"
 	}
-	return Gap{From: b.now.Add(-ran).UTC(), To: b.now.UTC(), Reason: reason}, true
+	return Gap{From: b.now.Add(-ran), To: b.now, Reason: reason}, true
 }
 
 // clockStep is by how much the wall clock moved beyond the time that passed.
@@ -111,8 +114,9 @@ func clockStep(a, b reading) time.Duration {
 	return b.now.Round(0).Sub(a.now.Round(0)) - (b.boot - a.boot)
 }
 
-// Between returns the gaps that overlap a span, and by how much the wall clock was set within it. A pause that has
-// just ended and whose tick is still to come counts too.
+// Between returns the gaps that overlap a span, and by how much the wall clock was set within it. What has just ended
+// and is not noted yet, because its tick is still to come, counts too. Give it times that time.Now returned: without
+// their monotonic reading a clock that was set moves them.
 func (h *Health) Between(from, to time.Time) (gaps []Gap, stepped time.Duration) {
 	if h == nil {
 		return nil, 0
@@ -126,10 +130,14 @@ func (h *Health) Between(from, to time.Time) (gaps []Gap, stepped time.Duration)
 	}
 	for _, g := range all {
 		if g.To.After(from) && g.From.Before(to) {
-			gaps = append(gaps, g)
+			gaps = append(gaps, g.utc())
 		}
 	}
-	for _, s := range h.steps {
+	steps := h.steps
+	if by := clockStep(h.last, now); by.Abs() >= stepLimit {
+		steps = append(steps[:len(steps):len(steps)], step{now.now, by})
+	}
+	for _, s := range steps {
 		if !s.at.Before(from) && !s.at.After(to) {
 			stepped += s.by
 		}

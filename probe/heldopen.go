@@ -38,7 +38,11 @@ type heldOpen struct {
 	attempt  *attempt  // the living connection; nil while there is none
 	usual    []time.Duration
 	unkept   int
+	gaveUp   bool      // the server keeps no connection
 	idleEnd  time.Time // when a connection ended between two requests, until a new one is made
+	given    bool      // we closed the connection ourselves to make a new one
+	tainted  bool      // the front failed while the pending request was waiting
+	fine     int       // good rounds of the front since
 	address  string
 	local    string
 	lastInfo *tcpinfo.Info
@@ -58,6 +62,9 @@ func (h *heldOpen) run(ctx context.Context) {
 			h.pause(ctx, max(reconnectPause, h.interval))
 		}
 	}
+	h.mu.Lock()
+	h.gaveUp = true
+	h.mu.Unlock()
 	<-ctx.Done()
 }
 
@@ -70,7 +77,8 @@ func (h *heldOpen) pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// once makes a connection and asks on it until it ends; served tells that it answered at least once.
+// once makes a connection and asks on it until it ends; served tells that it answered at least once, and that the
+// connection was not closed after an answer that is none, as balancers do while there is nobody behind them.
 func (h *heldOpen) once(ctx context.Context, n uint64) (served bool) {
 	life, end := context.WithCancel(ctx)
 	defer end()
@@ -88,7 +96,7 @@ func (h *heldOpen) once(ctx context.Context, n uint64) (served bool) {
 	h.idleEnd = time.Time{}
 	err := h.serve(ctx, a)
 	h.ended(ctx, err)
-	return h.facts.Answered > 0
+	return h.facts.Answered > 0 && (err != nil || h.bad == nil)
 }
 
 // open connects, with the same stages and deadlines as a round.
@@ -129,7 +137,9 @@ func (h *heldOpen) serve(ctx context.Context, a *attempt) error {
 			return err
 		}
 		if !again {
-			h.unkept++
+			if h.bad == nil {
+				h.unkept++
+			}
 			return nil
 		}
 		h.unkept = 0
@@ -177,8 +187,8 @@ func (h *heldOpen) renewFailed(ctx context.Context) {
 // ask sends one request and waits for its answer without a deadline; a timer notes when it is overdue.
 func (h *heldOpen) ask(a *attempt, r *responseReader) (again bool, err error) {
 	id := newTraceID()
-	missAfter := h.begin()
-	overdue := time.AfterFunc(missAfter, h.miss)
+	sent, missAfter := h.begin()
+	overdue := time.AfterFunc(missAfter, func() { h.miss(sent) })
 	defer overdue.Stop()
 	r.limit.N = headLimit
 	if err := askHTTP(a.stream, a.conn, a.spec.requestBytes(id, "keep-alive"), r); err != nil {
@@ -195,22 +205,40 @@ func (h *heldOpen) ask(a *attempt, r *responseReader) (again bool, err error) {
 	return !resp.Close, nil
 }
 
-// begin notes that a request goes out and returns after which time its answer is overdue.
-func (h *heldOpen) begin() time.Duration {
+// begin notes that a request goes out and returns after which time its answer is overdue: the request stage's timeout as
+// long as we do not know what is usual.
+func (h *heldOpen) begin() (sent time.Time, missAfter time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.sent = time.Now()
 	h.facts.Pending = h.sent
+	h.tainted, h.facts.Tainted = false, false
 	h.facts.Usual = 0
+	missAfter = h.spec.timeouts.Request.Std()
 	if len(h.usual) > 0 {
 		h.facts.Usual = Seconds(slices.Max(h.usual))
+		missAfter = min(2*h.facts.Usual.Std()+missSlack, missAfter)
 	}
-	return min(2*h.facts.Usual.Std()+missSlack, h.spec.timeouts.Request.Std())
+	return h.sent, missAfter
 }
 
-func (h *heldOpen) miss() {
+// learn takes the last answer's duration into what is usual. A late answer counts up to what was waited for it, doubled,
+// so that a service that became slower for good is not late for ever; the answer that ends a freeze does not count.
+func (h *heldOpen) learn() {
+	took := h.took.Std()
+	if took >= h.spec.timeouts.Request.Std() {
+		return
+	}
+	if len(h.usual) > 0 {
+		took = min(took, 2*(2*h.facts.Usual.Std()+missSlack))
+	}
+	h.usual = keep(append(h.usual, took), usualWindow)
+}
+
+// miss notes that the answer to a request is overdue. The timer may fire beside the answer.
+func (h *heldOpen) miss(sent time.Time) {
 	h.mu.Lock()
-	first := h.facts.Missed.IsZero() && h.facts.Died.IsZero()
+	first := h.facts.Pending.Equal(sent) && h.facts.Missed.IsZero() && h.facts.Died.IsZero()
 	if first {
 		h.facts.Missed = time.Now()
 	}
@@ -231,9 +259,7 @@ func (h *heldOpen) answered(err error) {
 	h.facts.Died = time.Time{}
 	if err == nil {
 		h.bad = nil
-		if !wasBad {
-			h.usual = keep(append(h.usual, h.took.Std()), usualWindow)
-		}
+		h.learn()
 		h.facts.LastGoodSent, h.facts.LastGoodAnswered, h.facts.Missed = h.sent, now, time.Time{}
 	} else {
 		errors.As(err, &h.bad)
@@ -255,7 +281,12 @@ func (h *heldOpen) ended(ctx context.Context, err error) {
 		h.attempt = nil
 	}
 	h.facts.Pending = time.Time{}
-	if ctx.Err() != nil || err == nil {
+	given := h.given
+	h.given, h.tainted, h.facts.Tainted = false, false, false
+	if given {
+		h.facts.Missed, h.bad = time.Time{}, nil
+	}
+	if ctx.Err() != nil || err == nil || given {
 		h.mu.Unlock()
 		return
 	}
@@ -272,11 +303,34 @@ func (h *heldOpen) ended(ctx context.Context, err error) {
 	}
 }
 
-// lane is what the connection shows now; nil when there never was one, or when the server keeps none.
+// renewAfter is how many good rounds of the front it takes to give up a request that was sent during a failure.
+const renewAfter = 2
+
+// noteFront tells how the front's new connection of a round fared. A request that waits since before a failure says
+// nothing about the time after it: the kernel's retransmissions may be minutes apart by then. Once new connections are
+// fine again it is given up, and a new connection takes the place of the old one.
+func (h *heldOpen) noteFront(fine bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.facts.Pending.IsZero() || h.attempt == nil {
+		return
+	}
+	if !fine {
+		h.tainted, h.facts.Tainted, h.fine = true, true, 0
+		return
+	}
+	if h.fine++; h.tainted && h.fine >= renewAfter {
+		h.given = true
+		h.attempt.close()
+	}
+}
+
+// lane is what the connection shows now; nil when there never was one, when the server keeps none, and while a new one is
+// made because the server ended the old one in good order.
 func (h *heldOpen) lane() *Lane {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.facts.Since.IsZero() || h.facts.LastGoodAnswered.IsZero() {
+	if h.facts.LastGoodAnswered.IsZero() || h.gaveUp || h.attempt == nil && h.bad == nil {
 		return nil
 	}
 	l := h.spec.newLane()

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/whichlayer/whichlayer/config"
@@ -54,7 +55,9 @@ type attempt struct {
 	tlsConn *tls.Conn
 	stream  net.Conn // what requests go through: conn or tlsConn
 	reader  *responseReader
-	trace   traceID
+	// unmatched is what is wrong with the peer's words as long as a dialogue waits for others; nil when it said nothing.
+	unmatched atomic.Pointer[failure]
+	trace     traceID
 }
 
 // newLane is the lane's result before anything was seen.
@@ -146,7 +149,8 @@ func pickAddress(addrs []netip.Addr, n uint64) netip.Addr {
 func hasRoute(a netip.Addr) bool {
 	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 9)))
 	if err != nil {
-		return !errors.Is(err, syscall.ENETUNREACH) && !errors.Is(err, syscall.EAFNOSUPPORT)
+		return !errors.Is(err, syscall.ENETUNREACH) && !errors.Is(err, syscall.EAFNOSUPPORT) &&
+			!errors.Is(err, syscall.EADDRNOTAVAIL) // there is no address of that family to go from
 	}
 	c.Close()
 	return true
@@ -161,7 +165,9 @@ func clientTLS(ep *config.Endpoint, serverName string) (*tls.Config, error) {
 	if ep.URL.Scheme == "https" {
 		c.NextProtos = []string{"http/1.1"}
 	}
-	if ep.CAFile != "" {
+	if ep.Roots != nil {
+		c.RootCAs = ep.Roots
+	} else if ep.CAFile != "" {
 		pem, err := os.ReadFile(ep.CAFile)
 		if err != nil {
 			return nil, fmt.Errorf("ca_file: %w", err)
@@ -171,7 +177,9 @@ func clientTLS(ep *config.Endpoint, serverName string) (*tls.Config, error) {
 			return nil, fmt.Errorf("ca_file %q holds no certificate", ep.CAFile)
 		}
 	}
-	if ep.CertFile != "" {
+	if ep.Certificate != nil {
+		c.Certificates = []tls.Certificate{*ep.Certificate}
+	} else if ep.CertFile != "" {
 		cert, err := tls.LoadX509KeyPair(ep.CertFile, ep.KeyFile)
 		if err != nil {
 			return nil, fmt.Errorf("cert_file: %w", err)

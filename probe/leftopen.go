@@ -88,6 +88,9 @@ func (w *leftOpen) watch(a *attempt, key string, l LateAnswer, pending <-chan er
 	}
 	end()
 	a.close()
+	if !told {
+		<-pending
+	}
 	w.mu.Lock()
 	w.count[key]--
 	if told {

@@ -46,8 +46,8 @@ func frontSpec(cfg *config.Target, env *Env) (*laneSpec, error) {
 	if a, ok := literal(s.name); ok {
 		s.addrs = []netip.Addr{a}
 	}
-	if len(s.addrs) > 0 {
-		s.name = ""
+	if err := s.pin(); err != nil {
+		return nil, err
 	}
 	return s, s.setTLS(or(ep.ServerName, ep.URL.Hostname()))
 }
@@ -59,6 +59,41 @@ func frontRole(cfg *config.Target) Role {
 		return RoleProxy
 	}
 	return RoleFront
+}
+
+// pin makes DNS needless where the addresses are fixed. Those that the endpoint cannot be reached at from here are left
+// out.
+func (s *laneSpec) pin() error {
+	if len(s.addrs) == 0 {
+		return nil
+	}
+	usable := allowed(s.addrs, family(&s.ep))
+	if len(usable) == 0 {
+		return fmt.Errorf("none of the addresses %v has the IP version of the source and of ip_version", s.addrs)
+	}
+	s.name, s.addrs = "", usable
+	return nil
+}
+
+// family is the IP version that an endpoint is limited to: by its own word, or because it is probed from one address.
+func family(ep *config.Endpoint) config.IPVersion {
+	switch {
+	case ep.IPVersion != 0 || !ep.Source.IsValid() || ep.ForwardProxy != nil:
+		return ep.IPVersion
+	case ep.Source.Unmap().Is4():
+		return 4
+	}
+	return 6
+}
+
+// allowed are the addresses of a version.
+func allowed(addrs []netip.Addr, v config.IPVersion) (out []netip.Addr) {
+	for _, a := range addrs {
+		if v.Allows(a) {
+			out = append(out, a)
+		}
+	}
+	return out
 }
 
 func (s *laneSpec) setTLS(serverName string) (err error) {
@@ -167,8 +202,8 @@ func (p *plan) addBackends(cfg *config.Target, env *Env) error {
 		if a, ok := literal(s.name); ok {
 			s.addrs = []netip.Addr{a}
 		}
-		if len(s.addrs) > 0 {
-			s.name = ""
+		if err := s.pin(); err != nil {
+			return fmt.Errorf("backend %q: %w", b.Name, err)
 		}
 		if err := s.setTLS(or(b.ServerName, or(cfg.Front.ServerName, cfg.Front.URL.Hostname()))); err != nil {
 			return fmt.Errorf("backend %q: %w", b.Name, err)

@@ -193,6 +193,8 @@ type HeldOpenFacts struct {
 	Missed time.Time `json:"missed,omitzero"`
 	// Usual is the longest of the last answers' durations before the one that is pending.
 	Usual Seconds `json:"usual_seconds,omitempty"`
+	// Tainted tells that the front failed while the pending request was waiting.
+	Tainted bool `json:"tainted,omitempty"`
 	// Died is when the connection ended, zero while it lives or once a new one serves.
 	Died time.Time `json:"died,omitzero"`
 }
@@ -238,6 +240,9 @@ type Gap struct {
 	To     time.Time `json:"to"`
 	Reason string    `json:"reason"`
 }
+
+// utc is a copy whose times are in UTC and comparable with those of other processes.
+func (g Gap) utc() Gap { return Gap{From: g.From.UTC(), To: g.To.UTC(), Reason: g.Reason} }
 
 // Seconds is a time.Duration that JSON shows as decimal seconds.
 type Seconds time.Duration

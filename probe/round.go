@@ -136,6 +136,9 @@ func (r *round) others(l *Lane) []*laneSpec {
 	return out
 }
 
+// frontFine tells that the front lane of a round that has ended went well.
+func (r *round) frontFine() bool { return len(r.lanes) > 0 && r.lanes[0].fine() }
+
 // laneFailed tells that a stage of the lane failed, or that we could not look.
 func laneFailed(l *Lane) bool {
 	return slices.ContainsFunc(l.Stages, func(s Stage) bool { return s.Outcome == Failed || s.Outcome == NoData })

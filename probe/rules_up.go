@@ -142,7 +142,7 @@ const heldOpenPatience = 3 * time.Second
 
 // judgeHeldOpenDropped: new connections are fine and the old one is cut off: a box on the way forgot it.
 func judgeHeldOpenDropped(f *facts) *conclusion {
-	if !f.front.fine() || !f.heldWaits() || f.held.Stages[0].Duration.Std() < heldOpenPatience {
+	if !f.front.fine() || !f.heldWaits() || f.held.HeldOpen.Tainted || f.held.Stages[0].Duration.Std() < heldOpenPatience {
 		return nil
 	}
 	if f.heldUnheard() {

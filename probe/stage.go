@@ -48,6 +48,9 @@ func (a *attempt) stage(ctx context.Context, name StageName, timeout time.Durati
 	case err = <-done:
 	case <-timer.C:
 		err, pending = errStageTimeout, done
+		if f := a.unmatched.Load(); f != nil {
+			err = f
+		}
 	case <-a.roundDone:
 		err, pending = fail(SelfStopped, "the round was ended"), done
 	}
@@ -65,8 +68,6 @@ func (a *attempt) stage(ctx context.Context, name StageName, timeout time.Durati
 func (s *Stage) judge(err error, timeout time.Duration, onTimeout Type) {
 	var f *failure
 	switch {
-	case err == nil && s.Duration.Std() > timeout/2:
-		s.Outcome = Slow
 	case err == nil:
 		s.Outcome = OK
 	case errors.Is(err, errStageTimeout):
@@ -114,6 +115,9 @@ func (a *attempt) timeoutType(name StageName) Type {
 	case StageResolve:
 		return DNSTimedOut
 	case StageConnect:
+		if a.spec.ep.ForwardProxy != nil {
+			return ForwardProxyFailed
+		}
 		return TCPTimedOut
 	case StageTLS:
 		return TLSTimedOut

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -88,13 +89,13 @@ type dialing struct {
 }
 
 func (d *dialing) open(ctx context.Context, forward *config.ForwardProxy) (net.Conn, error) {
-	dialer := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error { return d.dup.take(c) }, KeepAlive: -1}
-	if d.source.IsValid() {
-		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(d.source, 0))
-	}
 	to := d.to.String()
 	if forward != nil {
 		to = forward.Address.String()
+	}
+	dialer := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error { return d.dup.take(c) }, KeepAlive: -1}
+	if forward == nil && sameFamily(d.source, to) || forward != nil && d.source.IsValid() {
+		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(d.source, 0))
 	}
 	start := time.Now()
 	conn, err := dialer.DialContext(ctx, "tcp", to)
@@ -103,7 +104,11 @@ func (d *dialing) open(ctx context.Context, forward *config.ForwardProxy) (net.C
 			return nil, fail(SelfStopped, "the attempt was ended")
 		}
 		info, _ := d.peek()
-		return nil, connectFailure(err, info, time.Since(start))
+		err = connectFailure(err, info, time.Since(start))
+		if forward != nil {
+			err = forwardFailure(err, to)
+		}
+		return nil, err
 	}
 	if forward != nil {
 		stop := context.AfterFunc(ctx, func() { conn.Close() })
@@ -114,6 +119,15 @@ func (d *dialing) open(ctx context.Context, forward *config.ForwardProxy) (net.C
 		}
 	}
 	return conn, nil
+}
+
+// forwardFailure says of a failed connect that it did not go to the target's address: what stands there is innocent.
+func forwardFailure(err error, to string) error {
+	var f *failure
+	if errors.As(err, &f) && f.typ.Self() {
+		return err
+	}
+	return fail(ForwardProxyFailed, "connect to the forward proxy %s: %w", to, err)
 }
 
 // peek reads TCP_INFO and the local address from the second descriptor.

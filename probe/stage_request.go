@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -46,21 +47,38 @@ func (a *attempt) request() (<-chan error, bool) {
 	return pending, ok
 }
 
-// askHTTP writes a request and waits until the first byte of the answer can be read.
+// askHTTP writes a request and waits until the first byte of the answer can be read. A peer that has closed may have
+// said why before: what it sent is read even when our request could not be written.
 func askHTTP(to io.Writer, raw *wire, head []byte, reader *responseReader) error {
-	if _, err := to.Write(head); err != nil && raw.last() != nil {
-		return exchangeFailure(err, raw.last())
+	_, unsent := to.Write(head)
+	rawUnsent := raw.last()
+	if unsent != nil && !errors.Is(unsent, syscall.EPIPE) && !errors.Is(unsent, syscall.ECONNRESET) {
+		return exchangeFailure(unsent, rawUnsent)
 	}
-	if _, err := reader.buf.Peek(1); err != nil {
-		return exchangeFailure(err, raw.last())
+	_, err := reader.buf.Peek(1)
+	switch {
+	case err == nil:
+		return nil
+	case unsent != nil && alertFailure(err) == nil:
+		return exchangeFailure(unsent, rawUnsent)
 	}
-	return nil
+	return exchangeFailure(err, raw.last())
 }
 
-// exchangeFailure types the error of an exchange; alerts arrive here when a TLS 1.3 server refuses our certificate.
+// alertFailure is the failure when the peer sent an alert, else nil. A TLS 1.3 server that refuses our certificate
+// says so only after our side of the handshake is done.
+func alertFailure(err error) *failure {
+	msg := remoteError(err)
+	if msg == "" {
+		return nil
+	}
+	return &failure{typ: TLSAlert, err: errors.New("the peer sent the alert " + strings.TrimPrefix(msg, "tls: "))}
+}
+
+// exchangeFailure types the error of an exchange.
 func exchangeFailure(err, raw error) error {
-	if msg := remoteError(err); msg != "" {
-		return &failure{typ: TLSAlert, err: errors.New("the peer sent the alert " + strings.TrimPrefix(msg, "tls: "))}
+	if f := alertFailure(err); f != nil {
+		return f
 	}
 	if raw != nil {
 		if f, ok := streamFailure(raw, httpEnds); ok {

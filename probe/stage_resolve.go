@@ -35,7 +35,7 @@ func (a *attempt) resolve() (<-chan error, bool) {
 	pending, ok := a.stage(a.life, StageResolve, timeout, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
-		r := resolver{servers: a.spec.dns.Servers, version: a.spec.ep.IPVersion, source: a.spec.ep.Source}
+		r := resolver{servers: a.spec.dns.Servers, version: family(&a.spec.ep), source: a.spec.ep.Source}
 		addrs, err := r.lookup(ctx, a.spec.name)
 		got <- answer{addrs, r.retried}
 		if err == nil {
@@ -98,7 +98,7 @@ func (r *resolver) lookup(ctx context.Context, name string) ([]netip.Addr, error
 		servers = append(servers, s.String())
 	}
 	if len(servers) == 0 {
-		if addrs := hostsFile(ctx, name); len(addrs) > 0 {
+		if addrs := allowed(hostsFile(ctx, name), r.version); len(addrs) > 0 {
 			return addrs, nil
 		}
 		conf, err := dns.ClientConfigFromFile(resolvConf)
@@ -212,7 +212,7 @@ func (r *resolver) query(ctx context.Context, fqdn string, qtype uint16, server 
 
 func (r *resolver) exchange(ctx context.Context, m *dns.Msg, network, server string) (*dns.Msg, error) {
 	d := &net.Dialer{}
-	if r.source.IsValid() {
+	if sameFamily(r.source, server) {
 		if network == "udp" {
 			d.LocalAddr = net.UDPAddrFromAddrPort(netip.AddrPortFrom(r.source, 0))
 		} else {
@@ -226,6 +226,12 @@ func (r *resolver) exchange(ctx context.Context, m *dns.Msg, network, server str
 	return answer, err
 }
 
+// sameFamily tells whether one can go to a host:port from an address. A server of the other family is asked from any.
+func sameFamily(from netip.Addr, to string) bool {
+	ap, err := netip.ParseAddrPort(to)
+	return from.IsValid() && (err != nil || from.Unmap().Is4() == ap.Addr().Unmap().Is4())
+}
+
 // dnsFailure types the error of an exchange.
 func dnsFailure(err error, server string) error {
 	e, name := errnoOf(err)
@@ -233,6 +239,8 @@ func dnsFailure(err error, server string) error {
 	var ne net.Error
 	local, isLocal := localErrno(e)
 	switch {
+	case alienSource(err):
+		f.typ, f.err = SelfNoRoute, errAlienSource
 	case isLocal:
 		f.typ = local
 	case e == syscall.ENETUNREACH:

@@ -88,18 +88,19 @@ func (t *Target) Round(ctx context.Context, due time.Time, by Trigger) Result {
 	r.run()
 	res.Lanes = r.lanes
 	if t.held != nil {
+		t.held.noteFront(r.frontFine())
 		if l := t.held.lane(); l != nil {
 			res.Lanes = append(res.Lanes, *l)
 		}
 	}
 	res.Ended = res.Started.Add(time.Since(start))
 	res.Late = t.left.takeLate()
-	res.Self = t.self(&res)
+	res.Self = t.self(&res, start)
 	return res
 }
 
 // self is the prober's own health during a round.
-func (t *Target) self(r *Result) Self {
-	gaps, step := t.env.Health.Between(r.Started, r.Ended)
+func (t *Target) self(r *Result, start time.Time) Self {
+	gaps, step := t.env.Health.Between(start, time.Now())
 	return Self{Late: Seconds(max(0, r.Started.Sub(r.Due))), Gaps: gaps, ClockStep: Seconds(step)}
 }

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -22,6 +23,8 @@ const (
 type Vantage struct {
 	specs []*laneSpec
 	env   *Env
+	// gateway finds the default gateway.
+	gateway func() (netip.Addr, bool)
 
 	mu   sync.Mutex
 	at   time.Time
@@ -30,7 +33,7 @@ type Vantage struct {
 
 // NewVantage prepares the looks at the configured controls; the default gateway is found at each look.
 func NewVantage(controls []config.Control, env *Env) *Vantage {
-	v := &Vantage{env: env}
+	v := &Vantage{env: env, gateway: defaultGateway}
 	for _, c := range controls {
 		v.specs = append(v.specs, vantageSpec(c.Name, RoleControl, c.Address, env))
 	}
@@ -52,7 +55,7 @@ func (v *Vantage) Look(ctx context.Context) []Lane {
 		return v.last
 	}
 	specs := v.specs
-	if gw, ok := defaultGateway(); ok {
+	if gw, ok := v.gateway(); ok {
 		specs = append(specs[:len(specs):len(specs)], vantageSpec("default gateway", RoleGateway, config.Address{Host: gw.String(), Port: gatewayPort}, v.env))
 	}
 	lanes := make([]Lane, len(specs))

@@ -26,8 +26,12 @@ func GetFD(fd int) *Info {
 	if acked > 0 && State(t.State) != SynSent {
 		acked-- // the kernel counts the SYN
 	}
+	received := t.Bytes_received
+	if s := State(t.State); received > 0 && (s == CloseWait || s == LastAck || s == Closing) {
+		received-- // and the peer's FIN
+	}
 	return &Info{
-		State: State(t.State), BytesSent: t.Bytes_sent, BytesAcked: acked, BytesReceived: t.Bytes_received,
+		State: State(t.State), BytesSent: t.Bytes_sent, BytesAcked: acked, BytesReceived: received,
 		NotSent: t.Notsent_bytes, Unacked: t.Unacked, Sacked: t.Sacked, RcvOOO: t.Rcv_ooopack,
 		TotalRetrans: t.Total_retrans, DSACKDups: t.Dsack_dups, Retransmits: t.Retransmits, Backoff: t.Backoff,
 		TotalRTO: t.Total_rto, HasTotalRTO: hasTotalRTO(), RTO: t.Rto, RTT: t.Rtt, MinRTT: t.Min_rtt,
