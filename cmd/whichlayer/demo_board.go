@@ -105,7 +105,7 @@ func (b *board) head(s *story, now time.Time) []string {
 		" " + b.paint(strong, title) + b.paint(faint, rest) + strings.Repeat(" ", gap) + b.paint(faint, clock),
 		" " + strings.Join(programme, b.paint(faint, b.symbol(" ─ ", " - "))),
 		"",
-		b.paint(p, clip(current, b.width-1)),
+		b.paint(p, b.clip(current, b.width-1)),
 	}
 }
 
@@ -129,7 +129,7 @@ func (b *board) lanes(s *story) []string {
 	}
 	legend := fmt.Sprintf(" failed at: D resolve C connect T tls R request B response  %s slow  %s no data",
 		b.symbol("◔", "~"), b.symbol("·", "."))
-	return append(lines, b.paint(faint, clip(legend, b.width-1)))
+	return append(lines, b.paint(faint, b.clip(legend, b.width-1)))
 }
 
 // letters name the stage that failed, one cell wide.
@@ -224,7 +224,7 @@ func (b *board) item(p paint, mark string, textPaint paint, text string) []strin
 	rows := strings.Split(wrap(text, 3, b.width-1), "\n")
 	if len(rows) > 2 {
 		rows = rows[:2]
-		rows[1] = clip(rows[1]+"    ", b.width-3) + b.symbol("…", "~")
+		rows[1] = b.clip(strings.TrimRight(rows[1], " .,")+b.symbol("…", "~"), b.width-1)
 	}
 	out := []string{" " + b.paint(p, mark) + " " + b.paint(textPaint, rows[0])}
 	for _, row := range rows[1:] {
@@ -258,7 +258,7 @@ const sentLines = 11
 // headline is a message's first line.
 func (b *board) headline(n notice) string {
 	text := fmt.Sprintf(" %s %s  %-9s", b.symbol("▌", "|"), n.at.Local().Format("15:04:05"), n.Word())
-	return b.paint(eventPaint(n.Event.Event), text) + " " + clip(b.clean(n.Headline()), b.width-2-cells(text))
+	return b.paint(eventPaint(n.Event.Event), text) + " " + b.clip(b.clean(n.Headline()), b.width-2-cells(text))
 }
 
 // details are what a receiver shows below the headline.
@@ -273,7 +273,7 @@ func (b *board) details(n notice) (lines []string) {
 	for _, row := range rows {
 		if row[1] != "" {
 			text := fmt.Sprintf(" %-8s %s", row[0], b.clean(row[1]))
-			lines = append(lines, bar+b.paint(faint, clip(text, b.width-3)))
+			lines = append(lines, bar+b.paint(faint, b.clip(text, b.width-3)))
 		}
 	}
 	return lines
@@ -293,9 +293,10 @@ func shortRange(after, before *time.Time) string {
 }
 
 // clip cuts a text without colours to a width.
-func clip(s string, width int) string {
-	if r := []rune(s); len(r) > width {
-		return string(r[:max(0, width)])
+func (t terminal) clip(s string, width int) string {
+	r, dots := []rune(s), t.symbol("…", "~")
+	if len(r) <= width {
+		return s
 	}
-	return s
+	return string(r[:max(0, width-cells(dots))]) + dots
 }

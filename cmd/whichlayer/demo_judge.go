@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/whichlayer/whichlayer/alert"
 	"github.com/whichlayer/whichlayer/probe"
 	"github.com/whichlayer/whichlayer/probe/lab"
 )
@@ -17,9 +16,10 @@ type finding struct {
 
 // Some findings; the first two need no words.
 const (
-	right   = "right"
-	inside  = "inside"
-	tooLate = "said too late"
+	right    = "right"
+	inside   = "inside"
+	tooEarly = "said too early"
+	tooLate  = "said too late"
 )
 
 // judgeVerdict compares a verdict with the truth. Naming one layer is right or wrong; naming several is honest when the
@@ -44,17 +44,31 @@ func judgeVerdict(v probe.Verdict, f lab.Fault) finding {
 	return finding{v.Confidence != probe.Confirmed, "right layer, another cause"}
 }
 
-// judgeStart tells whether the fault began within the incident's bounds.
-func judgeStart(i *alert.Incident, truth moment) finding {
-	return within(i.StartsAfter, &i.StartsBefore, truth)
+// slowRounds are those in which the service answered, but slowly. Here that happens when the machine has too much else to
+// do, and then the service is really not as it should be although nothing was broken.
+type slowRounds []moment
+
+// between tells whether there was such a round.
+func (s slowRounds) between(from, to time.Time) bool {
+	return slices.ContainsFunc(s, func(m moment) bool { return m.from.Before(to) && m.to.After(from) })
 }
 
-// judgeEnd tells whether the fault ended within the incident's bounds. A service that answers slowly afterwards is not
-// yet as it should be; here that happens when the machine has too much else to do.
-func (e *episode) judgeEnd() finding {
-	f := within(e.latest.EndsAfter, e.latest.EndsBefore, e.end)
-	if f.text == tooLate && e.slowAfter {
-		return finding{true, "the machine was busy and answers were slow until then"}
+// judgeStart tells whether the fault began within the incident's bounds.
+func (e *episode) judgeStart(slow slowRounds) finding {
+	i := e.latest
+	f := within(i.StartsAfter, &i.StartsBefore, e.start)
+	if f.text == tooEarly && slow.between(i.StartsBefore.Add(-time.Millisecond), e.start.to) {
+		return finding{true, "this machine was busy, answers were slow from then on"}
+	}
+	return f
+}
+
+// judgeEnd tells whether the fault ended within the incident's bounds.
+func (e *episode) judgeEnd(slow slowRounds) finding {
+	i := e.latest
+	f := within(i.EndsAfter, i.EndsBefore, e.end)
+	if f.text == tooLate && slow.between(e.end.from, i.EndsAfter.Add(time.Millisecond)) {
+		return finding{true, "this machine was busy, answers were slow until then"}
 	}
 	return f
 }
@@ -65,7 +79,7 @@ func within(after, before *time.Time, m moment) finding {
 	case before == nil || m.from.IsZero():
 		return finding{false, "never told"}
 	case before.Before(m.from):
-		return finding{false, "said too early"}
+		return finding{false, tooEarly}
 	case after != nil && !after.Before(m.to):
 		return finding{false, tooLate}
 	}
@@ -73,13 +87,13 @@ func within(after, before *time.Time, m moment) finding {
 }
 
 // findings are all that can be right or wrong of one fault.
-func (e *episode) findings() []finding {
+func (e *episode) findings(slow slowRounds) []finding {
 	if e.told == nil {
 		return []finding{{false, "not noticed"}}
 	}
 	return []finding{
 		judgeVerdict(e.told.Verdict, e.fault), judgeVerdict(e.latest.Verdict, e.fault),
-		judgeStart(e.latest, e.start), e.judgeEnd(),
+		e.judgeStart(slow), e.judgeEnd(slow),
 	}
 }
 
@@ -88,7 +102,7 @@ func (s *story) wrong() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.past {
-		for _, f := range s.past[i].findings() {
+		for _, f := range s.past[i].findings(s.slow) {
 			if !f.ok {
 				n++
 			}

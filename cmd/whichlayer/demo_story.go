@@ -22,8 +22,6 @@ type episode struct {
 	opened     time.Time
 	// told is the incident as it was first opened, latest as it was last told.
 	told, latest *alert.Incident
-	// slowAfter tells that a round after the end saw a service that was slow.
-	slowAfter bool
 }
 
 // notice is a message that would have been sent.
@@ -62,6 +60,7 @@ type story struct {
 	result  *probe.Result
 	verdict probe.Verdict
 	past    []episode
+	slow    slowRounds
 	notices []notice
 	// stray are incidents that were opened while nothing was broken.
 	stray []*alert.Incident
@@ -113,8 +112,8 @@ func (s *story) observe(r *probe.Result, v probe.Verdict, events []alert.Event, 
 		s.columns = s.columns[1:]
 	}
 	s.result, s.verdict = r, v
-	if n := len(s.past); n > 0 && v.Cause == probe.CauseSlow && !s.past[n-1].end.to.IsZero() {
-		s.past[n-1].slowAfter = true
+	if v.State == probe.Degraded && v.Cause == probe.CauseSlow && len(s.slow) < maxColumns {
+		s.slow = append(s.slow, moment{r.Started, r.Ended})
 	}
 	s.lines = append(s.lines, demoLine{r.Ended, plain, s.roundLine(c, v)})
 	for _, e := range events {
@@ -185,22 +184,18 @@ func (s *story) notice() {
 	}
 }
 
-// episodeOf is the fault that an incident belongs to: the one that has it already, else the last one if it has none. An
-// incident that shows nothing before the last fault began is that fault's, right or wrong.
+// episodeOf is the fault that an incident belongs to: the one that has it already, else the last one if it has none yet,
+// rightly or wrongly.
 func (s *story) episodeOf(i *alert.Incident) *episode {
 	for k := range s.past {
 		if t := s.past[k].latest; t != nil && t.ID == i.ID {
 			return &s.past[k]
 		}
 	}
-	if len(s.past) == 0 {
-		return nil
+	if n := len(s.past); n > 0 && s.past[n-1].latest == nil {
+		return &s.past[n-1]
 	}
-	last := &s.past[len(s.past)-1]
-	if last.latest != nil || i.StartsBefore.Before(last.start.from) {
-		return nil
-	}
-	return last
+	return nil
 }
 
 func eventPaint(k alert.Kind) paint {

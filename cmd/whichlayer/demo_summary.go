@@ -18,8 +18,8 @@ func (s *story) summary(t terminal) string {
 	held, all := 0, 0
 	for i := range s.past {
 		e := &s.past[i]
-		e.write(&b, t, i+1)
-		for _, f := range e.findings() {
+		e.write(&b, t, i+1, s.slow)
+		for _, f := range e.findings(s.slow) {
 			all++
 			if f.ok {
 				held++
@@ -47,7 +47,7 @@ func (s *story) watched() time.Duration {
 }
 
 // write tells of one fault what was true, at the left, and what was said, at the right.
-func (e *episode) write(b *strings.Builder, t terminal, n int) {
+func (e *episode) write(b *strings.Builder, t terminal, n int, slow slowRounds) {
 	fmt.Fprintf(b, "\n %s  %s\n", t.paint(strong, fmt.Sprintf("%d %s", n, e.name)),
 		t.paint(faint, fmt.Sprintf("suspected %s, opened %s after the fault", since(e.start, e.suspected), since(e.start, e.opened))))
 	truth := truthWords(e.fault)
@@ -60,8 +60,8 @@ func (e *episode) write(b *strings.Builder, t terminal, n int) {
 	if shortVerdict(first) != shortVerdict(last) {
 		writeFinding(b, t, "later", truth, shortVerdict(last), judgeVerdict(last, e.fault))
 	}
-	writeFinding(b, t, "start", stamp(e.start.to), boundsText(e.latest.StartsAfter, &e.latest.StartsBefore), judgeStart(e.latest, e.start))
-	writeFinding(b, t, "end", stamp(e.end.to), boundsText(e.latest.EndsAfter, e.latest.EndsBefore), e.judgeEnd())
+	writeFinding(b, t, "start", stamp(e.start.to), boundsText(e.latest.StartsAfter, &e.latest.StartsBefore), e.judgeStart(slow))
+	writeFinding(b, t, "end", stamp(e.end.to), boundsText(e.latest.EndsAfter, e.latest.EndsBefore), e.judgeEnd(slow))
 }
 
 func truthWords(f lab.Fault) string {

@@ -165,18 +165,28 @@ func TestStoryCountsWhatDidNotHold(t *testing.T) {
 	}
 }
 
-func TestSlowAnswersAfterTheEnd(t *testing.T) {
+// TestSlowAnswersExcuse: bounds that reach beyond the fault are right only as far as the service was really slow.
+func TestSlowAnswersExcuse(t *testing.T) {
 	s, now := demoTale()
 	s.turn(2, moment{now, now})
 	e := &s.past[0]
-	after, before := now.Add(time.Second), now.Add(2*time.Second)
-	e.latest.EndsAfter, e.latest.EndsBefore = &after, &before
-	if f := e.judgeEnd(); f.ok {
+	sec := func(n int) *time.Time { t := now.Add(time.Duration(n) * time.Second); return &t }
+	e.latest.StartsAfter, e.latest.StartsBefore = sec(-8), *sec(-7)
+	e.latest.EndsAfter, e.latest.EndsBefore = sec(2), sec(3)
+	if f := e.judgeStart(s.slow); f.ok {
+		t.Errorf("a start that was told too early held: %+v", f)
+	}
+	if f := e.judgeEnd(s.slow); f.ok {
 		t.Errorf("an end that was told too late held: %+v", f)
 	}
-	s.observe(&probe.Result{Ended: after}, probe.Verdict{State: probe.Degraded, Cause: probe.CauseSlow}, nil, after)
-	if f := e.judgeEnd(); !f.ok {
-		t.Errorf("slow answers do not count: %+v", f)
+	slow := probe.Verdict{State: probe.Degraded, Cause: probe.CauseSlow}
+	s.observe(&probe.Result{Started: *sec(-8), Ended: *sec(-7)}, slow, nil, *sec(-7))
+	s.observe(&probe.Result{Started: *sec(2), Ended: *sec(3)}, slow, nil, *sec(3))
+	if f := e.judgeStart(s.slow); !f.ok {
+		t.Errorf("slow answers before do not count: %+v", f)
+	}
+	if f := e.judgeEnd(s.slow); !f.ok {
+		t.Errorf("slow answers after do not count: %+v", f)
 	}
 }
 
