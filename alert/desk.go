@@ -42,7 +42,9 @@ type seat struct {
 
 // NewDesk makes a desk for the configured targets. events takes every event and notify every transition of an incident;
 // either may be nil, and neither may block.
-func NewDesk(cfg *config.Config, events func(Event), notify func(Notification), log *slog.Logger, reg prometheus.Registerer) (*Desk, error) {
+func NewDesk(cfg *config.Config, events func(Event), notify func(Notification), log *slog.Logger,
+	reg prometheus.Registerer,
+) (*Desk, error) {
 	m, err := newDeskMetrics(reg)
 	if err != nil {
 		return nil, err
@@ -150,8 +152,8 @@ func (d *Desk) tell(e Event) {
 	if e.Event == EventOpened {
 		level = slog.LevelWarn
 	}
-	d.log.Log(context.Background(), level, "incident "+string(e.Event), "target", e.Target, "incident", e.Incident.ID, "headline", n.Headline(),
-		"starts_after", e.Incident.StartsAfter, "starts_before", e.Incident.StartsBefore, "rule", e.Verdict.Rule)
+	d.log.Log(context.Background(), level, "incident "+string(e.Event), "target", e.Target, "incident", e.Incident.ID,
+		"headline", n.Headline(), "starts_after", e.Incident.StartsAfter, "starts_before", e.Incident.StartsBefore, "rule", e.Verdict.Rule)
 	if d.notify != nil {
 		d.notify(n)
 	}

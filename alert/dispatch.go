@@ -66,7 +66,9 @@ func (r *receiver) wants(n Notification) bool {
 }
 
 // NewDispatcher builds the notifiers of all receivers. It starts nothing; see Run.
-func NewDispatcher(receivers []config.Receiver, build func(config.Receiver) (Notifier, error), log *slog.Logger, reg prometheus.Registerer) (*Dispatcher, error) {
+func NewDispatcher(receivers []config.Receiver, build func(config.Receiver) (Notifier, error), log *slog.Logger,
+	reg prometheus.Registerer,
+) (*Dispatcher, error) {
 	d := &Dispatcher{build: build, log: log, changed: make(chan struct{}, 1)}
 	m, err := newDispatchMetrics(reg)
 	if err != nil {

@@ -9,5 +9,5 @@
 // The [Dispatcher] has one bounded queue and one goroutine per receiver, so that a dead receiver delays nothing else.
 // The code that serves a kind of receiver is a [Notifier]; package notify has them.
 //
-// Read it in this order: event, incident, detector, bounds, tracker, desk, notification, words, dispatch.
+// Read it in this order: event, incident, detector, lastgood, start, end, picture, tracker, desk, notification, words, dispatch.
 package alert

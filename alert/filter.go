@@ -60,7 +60,8 @@ func (n Notification) CaptureFilter() string {
 		for i, port := range p.ports {
 			ports[i] = fmt.Sprintf("port %d", port)
 		}
-		return fmt.Sprintf("(host %s and host %s and tcp port %d and (%s))", p.local, p.remote.Addr(), p.remote.Port(), strings.Join(ports, " or "))
+		return fmt.Sprintf("(host %s and host %s and tcp port %d and (%s))",
+			p.local, p.remote.Addr(), p.remote.Port(), strings.Join(ports, " or "))
 	})
 }
 

@@ -65,7 +65,8 @@ func newDeskMetrics(reg prometheus.Registerer) (*deskMetrics, error) {
 		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "whichlayer_incident_open",
 			Help: "Whether an incident of the target is open: 1 from opened to resolved, else 0."}, []string{"target"}),
 		incidents: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "whichlayer_incidents_total",
-			Help: "Incidents that were opened, by the layer that was blamed then. A relapse that reopens one is not counted."}, []string{"target", "layer"}),
+			Help: "Incidents that were opened, by the layer that was blamed then. A relapse that reopens one is not counted.",
+		}, []string{"target", "layer"}),
 	}
 	return m, register(reg, m.open, m.incidents)
 }

@@ -88,26 +88,25 @@ start() {
 	prune
 	name=$dir/$incident-$(date -u +%H%M%SZ)
 	# A session of its own, so that it outlives this script's process group; no output, so that nobody waits for it.
-	# -Z keeps it from becoming another user, who may not write here.
-	setsid tcpdump -i "$interface" -n -s "$snaplen" -U -C "$file_mb" -W "$files" -Z "$(id -un)" -w "$name.pcap" "$filter" \
+	# -Z keeps it from becoming another user, who may not write here. timeout passes a TERM on.
+	setsid timeout "$max" tcpdump -i "$interface" -n -s "$snaplen" -U -C "$file_mb" -W "$files" -Z "$(id -un)" -w "$name.pcap" "$filter" \
 		</dev/null >"$name.log" 2>&1 &
 	pid=$!
 	printf '%s\n' "$pid" "$name.pcap" >"$state.new"
 	mv "$state.new" "$state"
-	stop_later "$pid" "$max"
 	# A wrong interface or a missing right ends tcpdump at once.
 	sleep 1
 	running >/dev/null || die "tcpdump ended at once: $(tail -n 1 "$name.log")"
 	echo "recording as process $pid into $name.pcap*"
 }
 
-# stop_later ends a tcpdump in some seconds, in the background, if it still is the incident's. With a third argument it
-# does so only if that file is still there. The signal is TERM, because what a shell starts in the background ignores INT.
+# stop_later ends a recording in some seconds, in the background, if it still is the incident's and its end is still
+# asked for. The signal is TERM, because what a shell starts in the background ignores INT.
 stop_later() {
 	(
 		trap '' HUP
 		sleep "$2"
-		if [ "$(running)" = "$1" ] && { [ $# -lt 3 ] || [ -e "$3" ]; }; then
+		if [ -e "$mark" ] && [ "$(running)" = "$1" ]; then
 			kill -TERM "$1" 2>/dev/null || :
 		fi
 	) </dev/null >/dev/null 2>&1 &
@@ -119,7 +118,7 @@ stop() {
 		return
 	fi
 	: >"$mark" # a relapse takes it away again
-	stop_later "$pid" "$after" "$mark"
+	stop_later "$pid" "$after"
 	echo "process $pid ends in $after s"
 }
 

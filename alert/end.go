@@ -1,0 +1,188 @@
+package alert
+
+import (
+	"slices"
+	"time"
+
+	"github.com/whichlayer/whichlayer/probe"
+	"github.com/whichlayer/whichlayer/probe/tcpinfo"
+)
+
+// thawTime is how long a thawed process takes to answer what it holds: measured 3 ms in the median, 68 ms at most.
+const thawTime = 500 * time.Millisecond
+
+// end is what bounds a spell's end.
+type end struct {
+	// KnownBad is the last instant that is known to be bad; BadBegan is when that attempt began.
+	KnownBad, BadBegan time.Time
+	// Failed are the stages that have failed in the spell, on any address.
+	Failed map[laneKey][]probe.StageName
+	// HeldFailing tells that a held-open connection failed in the last bad round.
+	HeldFailing bool
+	// Late is the earliest answer to an attempt that was left open, after KnownBad. LateFalse tells that such an answer
+	// was followed by failures, so that late answers date nothing in this spell.
+	Late      time.Time
+	LateFalse bool
+	// Good is when the first good round showed that what had failed works; zero while bad.
+	Good time.Time
+}
+
+// bad takes a bad round.
+func (e *end) bad(r *probe.Result, faults []fault, v probe.Verdict) {
+	e.Good, e.HeldFailing = time.Time{}, false
+	for i := range r.Lanes {
+		if _, failing := heldBad(&r.Lanes[i]); failing {
+			e.HeldFailing = true
+		}
+	}
+	if len(faults) == 0 {
+		e.KnownBad, e.BadBegan = later(e.KnownBad, r.Started), r.Started
+	}
+	if e.Failed == nil {
+		e.Failed = map[laneKey][]probe.StageName{}
+	}
+	for _, f := range faults {
+		e.KnownBad, e.BadBegan = later(e.KnownBad, lastKnownBad(f, v)), later(e.BadBegan, f.stage.Started)
+		k := f.key().anyAddress()
+		if !slices.Contains(e.Failed[k], f.stage.Stage) {
+			e.Failed[k] = append(e.Failed[k], f.stage.Stage)
+		}
+	}
+	if !e.Late.IsZero() && e.BadBegan.After(e.Late) {
+		e.LateFalse = true
+	}
+	if !e.Late.After(e.KnownBad) {
+		e.Late = time.Time{}
+	}
+}
+
+// late takes the answers to attempts that were left open, whatever the round that brought them.
+func (e *end) late(r *probe.Result) {
+	for _, l := range r.Late {
+		k := laneKey{l.Lane, l.Hop, ""}
+		if !l.OK || len(e.Failed[k]) == 0 || !l.Ended.After(e.KnownBad) {
+			continue
+		}
+		if e.Late.IsZero() || l.Ended.Before(e.Late) {
+			e.Late = l.Ended
+		}
+	}
+}
+
+// good takes a good round and returns the bounds of the end: the earliest good evidence after the last bad one.
+func (e *end) good(r *probe.Result, v probe.Verdict) (after, before *time.Time) {
+	if e.Good.IsZero() {
+		e.Good = e.worksAgain(r)
+	}
+	bad, good := e.KnownBad, e.Good
+	if evidenceIsPrompt(v) {
+		if t := e.heldGood(r); !t.IsZero() && t.Before(good) {
+			good = t
+		}
+		if !e.Late.IsZero() && !e.LateFalse {
+			if e.Late.Before(good) {
+				good = e.Late
+			}
+			if thaw := e.Late.Add(-thawTime); frozen(v) && thaw.Before(good) {
+				bad = later(bad, thaw)
+			}
+		}
+	}
+	if !bad.Before(good) {
+		bad = e.BadBegan // the two contradict each other: take the wider interval
+	}
+	if !bad.Before(good) {
+		bad = good.Add(-time.Nanosecond)
+	}
+	return utc(bad), utc(good)
+}
+
+// worksAgain is when, in a good round, the last of the stages that had failed in the spell was over.
+func (e *end) worksAgain(r *probe.Result) time.Time {
+	var t time.Time
+	for i := range r.Lanes {
+		l := &r.Lanes[i]
+		for j := range l.Stages {
+			s := &l.Stages[j]
+			if s.Good() && !s.Started.IsZero() && slices.Contains(e.Failed[keyOf(l).anyAddress()], s.Stage) {
+				t = later(t, s.Ended())
+			}
+		}
+	}
+	if t.IsZero() {
+		return r.Ended
+	}
+	return t
+}
+
+// heldGood is when a held-open connection that had failed was answered again; zero if it was not.
+func (e *end) heldGood(r *probe.Result) time.Time {
+	var t time.Time
+	if !e.HeldFailing {
+		return t
+	}
+	for i := range r.Lanes {
+		l := &r.Lanes[i]
+		if _, failing := heldBad(l); failing || l.Lane != probe.LaneHeldOpen || l.HeldOpen == nil {
+			continue
+		}
+		if a := l.HeldOpen.LastGoodAnswered; a.After(e.KnownBad) && (t.IsZero() || a.Before(t)) {
+			t = a
+		}
+	}
+	return t
+}
+
+// lastKnownBad is the last instant at which a stage that failed proves badness.
+//
+// An answer, be it a refusal, is true when it left the peer. A timeout with nothing acknowledged proves it when the
+// last (re)transmission was lost, less than one retransmission timeout before the end. A timeout of an attempt that the
+// frozen peer's kernel has acknowledged proves it to its very end: a process that runs would have answered what it
+// holds. Any other timeout, such as that of a proxy that waits for somebody else, and slowness prove only their beginning.
+func lastKnownBad(f fault, v probe.Verdict) time.Time {
+	s, info := f.stage, f.stage.TCPInfo
+	known := s.Started
+	switch {
+	case s.Outcome != probe.Failed:
+	case !timedOut(s.Type):
+		rtt := s.Duration.Std()
+		if info != nil && info.RTT > 0 {
+			rtt = time.Duration(info.RTT) * time.Microsecond
+		}
+		if s.Stage == probe.StageConnect || info != nil && info.RTT > 0 {
+			known = s.Ended().Add(-rtt)
+		} else {
+			known = s.Ended()
+		}
+	case info == nil:
+	case info.State == tcpinfo.SynSent || info.Unacked > 0:
+		known = s.Ended().Add(-info.Retransmission())
+	case frozen(v):
+		known = s.Ended()
+	}
+	return later(known, s.Started)
+}
+
+// timedOut tells that the type is silence, not an answer.
+func timedOut(t probe.Type) bool {
+	switch t {
+	case probe.DNSTimedOut, probe.TCPTimedOut, probe.TLSTimedOut, probe.HTTPTimedOut, probe.HTTPBodyStalled, probe.AppTimedOut:
+		return true
+	}
+	return false
+}
+
+// frozen tells that the verdict takes a process for stopped: one that answers what it holds as soon as it runs.
+func frozen(v probe.Verdict) bool {
+	local := v.Layer == probe.LayerProxy || v.Layer == probe.LayerBalancer || v.Layer == probe.LayerBackend
+	return local && (v.Cause == probe.CauseFrozen || v.Cause == probe.CauseQueueFull)
+}
+
+// evidenceIsPrompt is false for slowness: there a late answer is the fault itself, not its end.
+func evidenceIsPrompt(v probe.Verdict) bool {
+	switch v.Cause {
+	case probe.CauseSlow, probe.CauseBodyStalled, probe.CauseUnknown, probe.CauseNone, probe.CausePartial, "":
+		return false
+	}
+	return true
+}
