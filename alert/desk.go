@@ -79,6 +79,25 @@ func (d *Desk) Observe(r *probe.Result) (v probe.Verdict, next time.Duration) {
 	return v, step.Next
 }
 
+// Gap takes a time between two rounds of a target in which this process did not run. One that was told already, or
+// that ended before one that was, is not told again.
+func (d *Desk) Gap(target string, g probe.Gap) {
+	d.mu.Lock()
+	s := d.targets[target]
+	d.mu.Unlock()
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !g.To.After(s.tracker.s.GapsTo) {
+		return
+	}
+	for _, e := range s.tracker.Gap(g) {
+		d.tell(e)
+	}
+}
+
 // Incidents are copies of those that are going on, ordered by ID.
 func (d *Desk) Incidents() (out []*Incident) {
 	d.mu.Lock()

@@ -221,3 +221,25 @@ func TestResultEventHasNoNullLists(t *testing.T) {
 		t.Errorf("%v %s", err, b)
 	}
 }
+
+// TestDeskTellsAGapOnce: the same pause is seen between two rounds and again by the round that it reaches into.
+func TestDeskTellsAGapOnce(t *testing.T) {
+	b := newDeskBench(t, "orders")
+	at := time.Date(2026, 11, 22, 14, 0, 0, 0, time.UTC)
+	pause := probe.Gap{From: at, To: at.Add(6 * time.Second), Reason: "this process did not run"}
+	b.Gap("orders", pause)
+	b.Gap("orders", pause)
+	b.Gap("nobody", pause)
+	r := round("orders", at.Add(5*time.Second), false)
+	r.Self.Gaps = []probe.Gap{pause}
+	b.Observe(r)
+	var got []probe.Gap
+	for _, e := range b.events {
+		if e.Event == EventGap {
+			got = append(got, *e.Gap)
+		}
+	}
+	if diff := cmp.Diff([]probe.Gap{pause}, got); diff != "" {
+		t.Error(diff)
+	}
+}
