@@ -46,7 +46,8 @@ func (a *adhoc) addFlags(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&a.backends, "backend", nil, "`URL` of a backend, past the proxy; repeatable")
 	flags.StringArrayVar(&a.proxies, "proxy", nil, "`HOST:PORT` of a TLS proxy, addressed directly; repeatable")
 	flags.StringArrayVar(&a.balancers, "balancer", nil, "`HOST:PORT` of a balancer before the proxies; repeatable")
-	flags.StringArrayVar(&a.controls, "control", nil, "`HOST:PORT` of a witness: another port of one of these hosts, or a host that has nothing to do with them; repeatable")
+	flags.StringArrayVar(&a.controls, "control", nil,
+		"`HOST:PORT` of a witness: another port of one of these hosts, or a host that has nothing to do with them; repeatable")
 	flags.StringArrayVar(&a.resolve, "resolve", nil, "`ADDRESS` of the front, in place of asking DNS; repeatable")
 	flags.StringVar(&a.ca, "ca", "", "PEM `FILE` of the trusted roots (default the system's)")
 	flags.DurationVar(&a.timeout, "timeout", 0, "longest time of each stage (default that of a configuration)")
@@ -113,10 +114,7 @@ func (a *adhoc) document() object {
 }
 
 // note remembers where a value came from.
-func (a *adhoc) note(key, flag string) string {
-	a.flagOf[key] = flag
-	return key
-}
+func (a *adhoc) note(key, flag string) { a.flagOf[key] = flag }
 
 // name is the target's: the front's host.
 func (a *adhoc) name() string {

@@ -39,6 +39,8 @@ const roundGrace = 5 * time.Second
 //
 // What looks ends first: the scheduler, then the loops with the rounds that are running. What tells ends after it, so
 // that the last results are still written and delivered.
+//
+//nolint:funlen // the wiring is one straight line, to be read from top to bottom
 func runDaemon(ctx context.Context, f *runFlags, hup <-chan os.Signal, stdout io.Writer, log *slog.Logger) error {
 	cfg, err := loadConfig(f.config)
 	if err != nil {
@@ -78,6 +80,7 @@ func runDaemon(ctx context.Context, f *runFlags, hup <-chan os.Signal, stdout io
 			metrics.Observe(r, verdict)
 			return again
 		},
+		blind:  desk.Gap,
 		reseat: func(c *config.Config) { desk.Reload(c, time.Now(), config.Equal) },
 		ctx:    lookingCtx, hard: hard, members: map[string]*member{},
 	}

@@ -21,6 +21,8 @@ type fleet struct {
 	progress  *progress
 	// judge concludes from a round of a target; see loop.
 	judge func(*probe.Result) time.Duration
+	// blind hears of a time between two rounds of a target in which this process did not run.
+	blind func(target string, g probe.Gap)
 	// reseat hears of the new configuration when what left it has ended and what is new has not begun.
 	reseat func(*config.Config)
 
@@ -125,8 +127,14 @@ func (f *fleet) start(target *probe.Target) *member {
 	ctx, stop := context.WithCancel(f.ctx)
 	hard, stopHard := context.WithCancel(f.hard)
 	m := &member{target: target, done: make(chan struct{}), stop: func() { stop(); stopHard() }}
+	last := time.Now()
 	m.loop = newLoop(target, func(r *probe.Result) time.Duration {
 		defer func() { f.progress.Beat(cfg, time.Now()) }()
+		gaps, _ := f.health.Between(last, r.Started)
+		for _, g := range gaps {
+			f.blind(cfg.Name, g)
+		}
+		last = r.Ended
 		return f.judge(r)
 	}, func() { f.metrics.Skipped(cfg.Name) })
 	f.metrics.Expect(cfg)

@@ -28,7 +28,8 @@ func newTestFleet(t *testing.T) *fleet {
 	ctx, cancel := context.WithCancel(context.Background())
 	f := &fleet{
 		log: log, health: probe.NewHealth(), metrics: metrics, scheduler: probe.NewScheduler(log, metrics), progress: newProgress(),
-		judge: func(*probe.Result) time.Duration { return 0 }, reseat: func(*config.Config) {},
+		judge: func(*probe.Result) time.Duration { return 0 },
+		blind: func(string, probe.Gap) {}, reseat: func(*config.Config) {},
 		ctx: ctx, hard: ctx, members: map[string]*member{},
 	}
 	t.Cleanup(func() { cancel(); f.Wait() })
