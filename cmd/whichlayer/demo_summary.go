@@ -13,6 +13,9 @@ import (
 func (s *story) summary(t terminal) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(s.past) == 0 && len(s.stray) == 0 {
+		return "\nNothing was broken, and nothing was said.\n"
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n%s\n", t.paint(strong, "What was true"+strings.Repeat(" ", saidColumn-len("What was true"))+"What whichlayer said"))
 	held, all := 0, 0
