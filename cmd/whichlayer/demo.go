@@ -100,7 +100,8 @@ func newDemoScreen(out io.Writer, t terminal, plain bool) demoScreen {
 //	           | lanes        wakes /
 //	         Target -----------'
 func playDemo(ctx context.Context, script script, s *story, screen demoScreen) (err error) {
-	chain, err := lab.Start(ctx, lab.Options{})
+	// The chain outlives an interruption by a moment, so that nothing fails because of it.
+	chain, err := lab.Start(context.WithoutCancel(ctx), lab.Options{})
 	if err != nil {
 		return err
 	}

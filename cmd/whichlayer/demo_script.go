@@ -89,9 +89,6 @@ func (s script) play(ctx context.Context, chain *lab.Chain, st *story) error {
 		case a.mends != "":
 			err = chain.Mend(a.mends)
 		}
-		if ctx.Err() != nil {
-			return nil // the chain ends with it
-		}
 		if err != nil {
 			return fmt.Errorf("scene %q: %w", a.name, err)
 		}
