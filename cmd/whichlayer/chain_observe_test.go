@@ -281,21 +281,30 @@ func lastWord(events []event) *event {
 	return nil
 }
 
-// record keeps what was seen: of the bad rounds the middle one, as it was written, in NAME.json for the golden cases of
-// attribution, and the whole course in NAME.events.
+// record keeps what was seen: the middle one of the bad rounds in NAME.json, the whole course in NAME.events, and in
+// NAME.txtar a case for the golden test of the rules: the last good round and the first two bad ones, as they were
+// written. TestGolden of package probe adds its verdict with -update.
 func (o *observation) record(dir string) error {
 	var all []byte
-	var bad []event
+	var rounds, bad []event
 	for _, e := range o.events {
 		all = append(all, e.raw...)
-		if e.Event == "result" && e.bad() && e.Time.Before(o.end.from) {
+		if e.Event != "result" || e.blind() || e.Time.After(o.end.from) {
+			continue
+		}
+		rounds = append(rounds, e)
+		if e.bad() {
 			bad = append(bad, e)
 		}
 	}
-	if len(bad) == 0 {
-		return errors.New("no bad round to record")
+	first := slices.IndexFunc(rounds, func(e event) bool { return e.bad() })
+	if first < 1 || len(rounds) < first+2 {
+		return errors.New("too few rounds to record")
 	}
-	return errors.Join(
-		os.WriteFile(filepath.Join(dir, o.fault.name+".json"), bad[len(bad)/2].raw, 0o644),
-		os.WriteFile(filepath.Join(dir, o.fault.name+".events"), all, 0o644))
+	archive := fmt.Appendf(nil, "%s: the %s is at fault. Recorded on a chain of real servers.\n-- rounds.jsonl --\n", o.fault.name, o.fault.layer)
+	for _, e := range rounds[first-1 : first+2] {
+		archive = append(archive, e.raw...)
+	}
+	write := func(ext string, b []byte) error { return os.WriteFile(filepath.Join(dir, o.fault.name+ext), b, 0o644) }
+	return errors.Join(write(".json", bad[len(bad)/2].raw), write(".events", all), write(".txtar", archive))
 }

@@ -5,8 +5,9 @@
 //
 //	go test -run TestChain -v ./cmd/whichlayer
 //
-// They need root, Linux and the packages of .ci/install-test-deps. WHICHLAYER_RECORD=DIR keeps a typical bad round of each
-// fault in DIR/NAME.json, and its whole course in DIR/NAME.events. WHICHLAYER_E2E_BUILDFLAGS=-race tests a binary with the race detector in it.
+// They need root, Linux and the packages of .ci/install-test-deps. WHICHLAYER_RECORD=DIR keeps what was seen of each fault:
+// a typical bad round in DIR/NAME.json, the whole course in DIR/NAME.events, a golden case for the rules in DIR/NAME.txtar.
+// WHICHLAYER_E2E_BUILDFLAGS=-race tests a binary with the race detector in it.
 package main_test
 
 import (
