@@ -19,6 +19,9 @@ type phase struct {
 
 var _ cron.Schedule = phase{}
 
+// Spread is a name's own share of a time span, the same in every process, so that many names do not start at once.
+func Spread(name string, over time.Duration) time.Duration { return phaseOf(name, over).offset }
+
 // phaseOf spreads names over the interval. The same name has the same phase in every process.
 func phaseOf(name string, interval time.Duration) phase {
 	h := fnv.New64a()

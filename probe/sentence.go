@@ -154,7 +154,7 @@ func (f *facts) cleared(suspects []Suspect) (out []Cleared) {
 		clear(LayerHost, "the host at "+hostOf(f.front.Address)+" answers")
 	}
 	if f.backendsFine() {
-		clear(LayerBackend, title(f.backends[0])+": "+good(f.backends[0]))
+		clear(LayerBackend, f.backends[0].Address+" answers directly: "+good(f.backends[0]))
 	}
 	return out
 }

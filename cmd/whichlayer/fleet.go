@@ -151,6 +151,7 @@ func (f *fleet) start(target *probe.Target) *member {
 func (f *fleet) runMember(ctx, hard context.Context, m *member) {
 	var between sync.WaitGroup
 	life, end := context.WithCancel(hard)
+	defer f.firstLook(m)()
 	between.Go(func() {
 		if err := m.target.Run(life); err != nil {
 			f.log.Error("a target's long-lived part ended", "target", m.target.Config().Name, "err", err)
@@ -159,6 +160,20 @@ func (f *fleet) runMember(ctx, hard context.Context, m *member) {
 	m.loop.run(ctx, hard)
 	end()
 	between.Wait()
+}
+
+// startSpan is the time over which first rounds are spread.
+const startSpan = 10 * time.Second
+
+// firstLook gives a target a first round soon after the start, so that one that is looked at once an hour is not
+// unknown for an hour. The schedule of a frequent one comes soon enough by itself. stop calls it off.
+func (f *fleet) firstLook(m *member) (stop func()) {
+	cfg := m.target.Config()
+	if cfg.Schedule.Interval(time.Now()) <= startSpan {
+		return func() {}
+	}
+	t := time.AfterFunc(probe.Spread(cfg.Name, startSpan), func() { m.loop.Fire(time.Now()) })
+	return func() { t.Stop() }
 }
 
 // jobs is the schedule of all members but those that leave.

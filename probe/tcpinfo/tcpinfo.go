@@ -82,7 +82,7 @@ type Info struct {
 	// RTT and MinRTT are in microseconds.
 	RTT    uint32 `json:"rtt_us"`
 	MinRTT uint32 `json:"min_rtt_us"`
-	// LastDataRecv and LastAckRecv are ages in milliseconds.
+	// LastDataRecv and LastAckRecv are ages in milliseconds; 0 when there was neither data nor an acknowledgement.
 	LastDataRecv uint32 `json:"last_data_recv_ms"`
 	LastAckRecv  uint32 `json:"last_ack_recv_ms"`
 	PMTU         uint32 `json:"pmtu"`

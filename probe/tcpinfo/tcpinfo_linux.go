@@ -30,12 +30,22 @@ func GetFD(fd int) *Info {
 	if s := State(t.State); received > 0 && (s == CloseWait || s == LastAck || s == Closing) {
 		received-- // and the peer's FIN
 	}
+	minRTT, lastRecv, lastAck := t.Min_rtt, t.Last_data_recv, t.Last_ack_recv
+	if minRTT == ^uint32(0) {
+		minRTT = 0 // no sample yet
+	}
+	if t.Bytes_received == 0 {
+		lastRecv = 0 // the kernel counts from the boot then
+	}
+	if acked == 0 {
+		lastAck = 0
+	}
 	return &Info{
 		State: State(t.State), BytesSent: t.Bytes_sent, BytesAcked: acked, BytesReceived: received,
 		NotSent: t.Notsent_bytes, Unacked: t.Unacked, Sacked: t.Sacked, RcvOOO: t.Rcv_ooopack,
 		TotalRetrans: t.Total_retrans, DSACKDups: t.Dsack_dups, Retransmits: t.Retransmits, Backoff: t.Backoff,
-		TotalRTO: t.Total_rto, HasTotalRTO: hasTotalRTO(), RTO: t.Rto, RTT: t.Rtt, MinRTT: t.Min_rtt,
-		LastDataRecv: t.Last_data_recv, LastAckRecv: t.Last_ack_recv, PMTU: t.Pmtu, SndMSS: t.Snd_mss,
+		TotalRTO: t.Total_rto, HasTotalRTO: hasTotalRTO(), RTO: t.Rto, RTT: t.Rtt, MinRTT: minRTT,
+		LastDataRecv: lastRecv, LastAckRecv: lastAck, PMTU: t.Pmtu, SndMSS: t.Snd_mss,
 	}
 }
 
