@@ -22,6 +22,7 @@ func (a *attempt) handshake() (<-chan error, bool) {
 		if err := a.prologue(); err != nil {
 			return err
 		}
+		a.conn.records.reset()
 		// Not HandshakeContext: it would close the connection before the raw error could be kept.
 		err := conn.Handshake()
 		facts := tlsFacts(conn.ConnectionState(), err)

@@ -57,6 +57,13 @@ type records struct {
 	length int // of the record, header included; 0 until it is known
 }
 
+// reset forgets what came before the handshake, which was not TLS.
+func (r *records) reset() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.have, r.got, r.length = 0, 0, 0
+}
+
 func (r *records) feed(p []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
