@@ -7,7 +7,10 @@ import "time"
 // simulation the threshold gives 0.08 false alarms a year, and misses no outage of 5 minutes in which half of the
 // probes fail.
 const (
-	failWeight     = 4.09
+	failWeight = 4.09
+	// degradedWeight is that of a round in which users were served, but badly: a path that loses packets has such rounds
+	// now and then, so only more than one in five of them speak for trouble that lasts.
+	degradedWeight = 1.2
 	goodWeight     = 0.35 // subtracted
 	scoreThreshold = 15
 	scoreCap       = scoreThreshold + 4.1 // or a long outage would take long to forget
@@ -35,15 +38,20 @@ func (d *Detector) Good() {
 	}
 }
 
-// Bad takes a failure: when the attempt that failed began, and when it had failed.
-func (d *Detector) Bad(began, failed time.Time) {
+// Bad takes a failure: when the attempt that failed began, and when it had failed. Served tells that users were served
+// all the same.
+func (d *Detector) Bad(began, failed time.Time, served bool) {
 	if d.Failures == 0 {
 		d.Since, d.FirstBad = began, failed
 	}
 	d.LastBad = failed
 	d.Failures++
 	d.Consecutive++
-	d.Score = min(d.Score+failWeight, scoreCap)
+	weight := failWeight
+	if served {
+		weight = degradedWeight
+	}
+	d.Score = min(d.Score+weight, scoreCap)
 }
 
 // Quiet tells that nothing speaks for an outage.

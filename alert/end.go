@@ -154,6 +154,9 @@ func lastKnownBad(f fault, v probe.Verdict) time.Time {
 		} else {
 			known = s.Ended()
 		}
+	case s.Type == probe.DNSTimedOut:
+		// Every server is asked at least twice, in equal shares of the time: the last question is not older than half.
+		known = s.Started.Add(s.Duration.Std() / 2)
 	case info == nil:
 	case info.State == tcpinfo.SynSent || info.Unacked > 0:
 		known = s.Ended().Add(-info.Retransmission())

@@ -10,7 +10,9 @@ import (
 
 // How soon to look again, and how much to remember.
 const (
-	reprobeSoon = 2 * time.Second
+	// reprobeSoon is from the begin of a round to the begin of the next, reprobeBreath the least time between two.
+	reprobeSoon   = 2 * time.Second
+	reprobeBreath = 300 * time.Millisecond
 	// reprobeHanging gives a frozen queue a rest: each further connection takes a place in it for good, and the attempt
 	// that hangs will date the end by itself.
 	reprobeHanging = 5 * time.Second
@@ -37,6 +39,8 @@ type trackerState struct {
 	Good     lastGood
 	Start    start
 	End      end
+	// Run bounds the start of the failures in a row that go on, when they began after good rounds within the spell.
+	Run *start
 	// Incident is nil while all is well; Last is the one before, which a relapse may reopen.
 	Incident, Last *Incident
 	// LastBad is when the last bad round ended; GoodRun counts the good rounds since.
@@ -147,7 +151,8 @@ func (t *Tracker) bad(r *probe.Result, v probe.Verdict) []Event {
 	if len(faults) > 0 {
 		began, failed = faults[0].stage.Started, faults[0].stage.Ended()
 	}
-	s.Detector.Bad(began, failed)
+	s.Detector.Bad(began, failed, served(v, faults))
+	t.restart(r, faults)
 	s.LastBad, s.GoodRun = r.Ended, 0
 	i.Rounds++
 	i.FailedRounds++
@@ -159,6 +164,34 @@ func (t *Tracker) bad(r *probe.Result, v probe.Verdict) []Event {
 	t.bound()
 	i.setEnd(nil, nil)
 	return t.afterBad(r, changed)
+}
+
+// served tells that a bad round's users were served: no lane of theirs failed.
+func served(v probe.Verdict, faults []fault) bool {
+	failed := len(faults) > 0 && faults[0].lane.Lane == probe.LaneFront && faults[0].stage.Outcome == probe.Failed
+	return v.State == probe.Degraded && !failed
+}
+
+// hardRun is how many failures in a row are enough by themselves.
+const hardRun = 4
+
+// restart lets a spell that nobody has been told of begin later: where a run of failures begins that is enough by
+// itself, what failed once before some good rounds had another reason.
+func (t *Tracker) restart(r *probe.Result, faults []fault) {
+	s := &t.s
+	if s.GoodRun >= resolveRounds {
+		fresh := startOf(r, faults, &s.Good)
+		s.Run = &fresh
+	}
+	if s.Run == nil || s.Incident.State == Open || s.Incident.State == Recovering {
+		s.Run = nil
+		return
+	}
+	s.Run.heldOpen(r)
+	if s.Detector.Consecutive >= hardRun {
+		s.Start, s.Run = *s.Run, nil
+		s.Detector.Since = later(s.Detector.Since, s.Start.Bad)
+	}
 }
 
 // afterBad makes the transitions that a bad round can cause.
@@ -222,7 +255,7 @@ func (t *Tracker) good(r *probe.Result) (events []Event) {
 func (t *Tracker) begin(r *probe.Result, v probe.Verdict, faults []fault) {
 	s := &t.s
 	s.Start, s.End = startOf(r, faults, &s.Good), end{}
-	s.Detector, s.OtherRounds, s.History = Detector{}, 0, nil
+	s.Detector, s.OtherRounds, s.History, s.Run = Detector{}, 0, nil, nil
 	b := s.Start.bounds(v)
 	if last := s.Last; last != nil && r.Started.Sub(*last.ResolvedAt) <= t.detect.Reopen.Std() {
 		i := last.snapshot()
@@ -279,7 +312,7 @@ func (t *Tracker) next(r *probe.Result) time.Duration {
 	case i.State == Open && (frozen(i.Verdict) || slices.ContainsFunc(r.Lanes, hangs)):
 		return reprobeHanging
 	}
-	return reprobeSoon
+	return max(reprobeSoon-r.Ended.Sub(r.Started), reprobeBreath)
 }
 
 // hangs tells that users' way in takes connections and is silent.

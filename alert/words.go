@@ -38,10 +38,11 @@ func what(v probe.Verdict) string {
 	return clause(v.Layer, v.Cause) + " (a guess)"
 }
 
+// suspectClauses are short, because alternatives stand in one sentence.
 func suspectClauses(suspects []probe.Suspect) []string {
 	out := make([]string, len(suspects))
 	for i, s := range suspects {
-		out[i] = clause(s.Layer, s.Cause)
+		out[i] = layerWords(s.Layer) + " (" + causeWords(s.Cause) + ")"
 	}
 	return out
 }
@@ -109,9 +110,9 @@ var happened = map[probe.Suspect]string{
 	{Layer: probe.LayerDNS, Cause: probe.CauseWrongAddress}:    "its name resolves to an address that is not expected",
 	{Layer: probe.LayerDNS, Cause: probe.CauseInvalidAnswer}:   "the name server's answer is not valid",
 
-	{Layer: probe.LayerNetwork, Cause: probe.CausePortDropped}:        "the network drops packets to its port, other ports of the host answer",
-	{Layer: probe.LayerNetwork, Cause: probe.CauseNewDropped}:         "the network drops new connections, established ones go on",
-	{Layer: probe.LayerNetwork, Cause: probe.CauseEstablishedDropped}: "the network drops established connections, new ones work",
+	{Layer: probe.LayerNetwork, Cause: probe.CausePortDropped}:        "the network drops packets to its port while other ports of the host answer",
+	{Layer: probe.LayerNetwork, Cause: probe.CauseNewDropped}:         "the network drops new connections while established ones go on",
+	{Layer: probe.LayerNetwork, Cause: probe.CauseEstablishedDropped}: "the network drops established connections while new ones work",
 	{Layer: probe.LayerNetwork, Cause: probe.CauseDataDropped}:        "the network lets connections through but drops their data",
 	{Layer: probe.LayerNetwork, Cause: probe.CauseReturnDropped}:      "the network drops what the server sends back",
 	{Layer: probe.LayerNetwork, Cause: probe.CausePMTU}:               "the network drops large packets without a word (path MTU)",
@@ -128,12 +129,17 @@ var happened = map[probe.Suspect]string{
 	{Layer: probe.LayerBalancer, Cause: probe.CauseFrozen}:         "the balancer is frozen: its kernel accepts connections, its process does not answer",
 	{Layer: probe.LayerBalancer, Cause: probe.CauseQueueFull}:      "the balancer is frozen: its queue of new connections is full",
 	{Layer: probe.LayerBalancer, Cause: probe.CauseRefusesClients}: "the balancer closes new connections at once",
+	{Layer: probe.LayerBalancer, Cause: probe.CauseNotAccepting}:   "the balancer lives but takes no new connections",
+	{Layer: probe.LayerBalancer, Cause: probe.CauseNotRelaying}:    "the balancer takes connections but relays nothing",
 	{Layer: probe.LayerBalancer, Cause: probe.CauseSlow}:           "the balancer is slow",
 
 	{Layer: probe.LayerProxy, Cause: probe.CauseProcessDead}:    "the proxy refuses connections: its process is not running",
 	{Layer: probe.LayerProxy, Cause: probe.CauseFrozen}:         "the proxy is frozen: its kernel accepts connections, its process does not answer",
 	{Layer: probe.LayerProxy, Cause: probe.CauseQueueFull}:      "the proxy is frozen: its queue of new connections is full",
 	{Layer: probe.LayerProxy, Cause: probe.CauseRefusesClients}: "the proxy closes new connections at once",
+	{Layer: probe.LayerProxy, Cause: probe.CauseNotAccepting}:   "the proxy lives but takes no new connections",
+	{Layer: probe.LayerProxy, Cause: probe.CausePartial}:        "one of several proxies fails",
+	{Layer: probe.LayerProxy, Cause: probe.CauseNoAnswer}:       "the proxy takes requests and does not answer them",
 	{Layer: probe.LayerProxy, Cause: probe.CauseCertExpired}:    "the proxy's certificate has expired or is not valid yet",
 	{Layer: probe.LayerProxy, Cause: probe.CauseCertExpires}:    "the proxy's certificate ends soon",
 	{Layer: probe.LayerProxy, Cause: probe.CauseCertName}:       "the proxy's certificate is for another name",
@@ -146,8 +152,8 @@ var happened = map[probe.Suspect]string{
 	{Layer: probe.LayerProxy, Cause: probe.CauseErrorStatus}:    "the proxy answers with an error status",
 	{Layer: probe.LayerProxy, Cause: probe.CauseSlow}:           "the proxy is slow",
 
-	{Layer: probe.LayerLink, Cause: probe.CauseLinkDown}:    "the proxy does not reach the backend, which answers when asked directly",
-	{Layer: probe.LayerLink, Cause: probe.CauseLinkRefused}: "the proxy's connections to the backend are refused, direct ones are not",
+	{Layer: probe.LayerLink, Cause: probe.CauseLinkDown}:    "the proxy does not reach the backend",
+	{Layer: probe.LayerLink, Cause: probe.CauseLinkRefused}: "the proxy's connections to the backend are refused",
 	{Layer: probe.LayerLink, Cause: probe.CauseDataDropped}: "data between proxy and backend is dropped",
 
 	{Layer: probe.LayerBackend, Cause: probe.CauseProcessDead}:   "the backend refuses connections: its process is not running",
@@ -162,5 +168,6 @@ var happened = map[probe.Suspect]string{
 	{Layer: probe.LayerBackend, Cause: probe.CauseWrongContent}:  "the backend's answer is not what is expected",
 	{Layer: probe.LayerBackend, Cause: probe.CauseNotHTTP}:       "the backend does not speak HTTP",
 	{Layer: probe.LayerBackend, Cause: probe.CausePartial}:       "one of several backends fails",
+	{Layer: probe.LayerBackend, Cause: probe.CauseNoAnswer}:      "the backend takes requests and does not answer them in time",
 	{Layer: probe.LayerBackend, Cause: probe.CauseTimedOut}:      "the backend does not answer in time",
 }
