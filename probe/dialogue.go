@@ -127,15 +127,13 @@ func (c *conversation) listen(re *regexp.Regexp) error {
 			c.unmatched.Store(nil)
 			return nil
 		}
-		if len(c.unread) > 0 {
-			c.unmatched.Store(fail(c.wrong, "the peer said %s and no more, expected %q", printable(c.unread), re))
-		}
 		if len(c.unread) > dialogueLimit {
 			return fail(c.wrong, "the peer said more than %d bytes without what was expected, beginning with %s", dialogueLimit, printable(c.unread))
 		}
 		n, err := c.stream.Read(chunk)
 		c.unread = append(c.unread, chunk[:n]...)
 		if n > 0 {
+			c.unmatched.Store(fail(c.wrong, "the peer said %s and no more, expected %q", printable(c.unread), re))
 			continue
 		}
 		if len(c.unread) > 0 && errors.Is(err, io.EOF) {

@@ -147,7 +147,9 @@ func laneFailed(l *Lane) bool {
 // attempt walks one lane. What still hangs at its end is left open or closed.
 func (r *round) attempt(s *laneSpec) (l *Lane) {
 	life, end := context.WithCancel(context.Background())
-	a := &attempt{spec: s, env: r.t.env, lane: s.newLane(), pick: r.number, roundDone: r.ctx.Done(), life: life}
+	spec := *s
+	spec.timeouts = r.t.patient.timeouts(s)
+	a := &attempt{spec: &spec, env: r.t.env, lane: s.newLane(), pick: r.number, roundDone: r.ctx.Done(), life: life}
 	defer func() {
 		if p := recover(); p != nil {
 			end()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/whichlayer/whichlayer/config"
@@ -34,6 +35,10 @@ type Target struct {
 	held  *heldOpen // nil when off
 	wake  chan Trigger
 	round uint64
+	// patient is used by rounds only, of which one runs at a time; late is set when an attempt that was left open was
+	// answered.
+	patient patience
+	late    atomic.Bool
 }
 
 // NewTarget prepares a target. It reads the certificate files that the configuration names.
@@ -43,7 +48,10 @@ func NewTarget(cfg config.Target, env *Env) (*Target, error) {
 		return nil, err
 	}
 	t := &Target{cfg: cfg, env: env, plan: p, wake: make(chan Trigger, 1)}
-	t.left = newLeftOpen(func() { t.rouse(ByLate) })
+	t.left = newLeftOpen(func() {
+		t.late.Store(true)
+		t.rouse(ByLate)
+	})
 	if cfg.HeldOpen != nil && *cfg.HeldOpen > 0 && p.front.http() {
 		t.held = newHeldOpen(p.front, env, cfg.HeldOpen.Std(), func() { t.rouse(ByHeldOpen) })
 	}
@@ -82,11 +90,15 @@ func (t *Target) rouse(by Trigger) {
 // round of a target runs at a time; the caller sees to that.
 func (t *Target) Round(ctx context.Context, due time.Time, by Trigger) Result {
 	t.round++
+	if t.late.Swap(false) {
+		t.patient.restore()
+	}
 	r := &round{t: t, ctx: ctx, number: t.round}
 	start := time.Now()
 	res := Result{Target: t.cfg.Name, Round: t.round, Due: due.UTC(), Started: start.UTC(), Trigger: by}
 	r.run()
 	res.Lanes = r.lanes
+	t.patient.note(r.lanes, r.frontFine())
 	if t.held != nil {
 		t.held.noteFront(r.frontFine())
 		if l := t.held.lane(); l != nil {

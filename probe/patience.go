@@ -1,0 +1,76 @@
+package probe
+
+import (
+	"time"
+
+	"github.com/whichlayer/whichlayer/config"
+)
+
+const (
+	// sureAfter is how many rounds in a row must fail before the next ones wait less.
+	sureAfter = 3
+	// leastPatience is the least time that a stage is given even then, usualFactor how many times its usual duration.
+	leastPatience = 2 * time.Second
+	usualFactor   = 5
+	// usualDecay lets the longest duration fade: by half in some 70 rounds.
+	usualDecay = 0.99
+)
+
+// patience shortens the wait for stages that are known to fail: while an outage lasts, a stage that usually takes
+// milliseconds is asked again soon instead of being waited for long, so that the end is known within some 2 s. The
+// attempts that were left open still see an answer that comes later; one such answer gives back the full patience.
+type patience struct {
+	failures int
+	usual    map[string]map[StageName]time.Duration // by lane
+}
+
+// note takes a round that has ended.
+func (p *patience) note(lanes []Lane, frontFine bool) {
+	if frontFine {
+		p.failures = 0
+	} else {
+		p.failures++
+	}
+	if p.usual == nil {
+		p.usual = map[string]map[StageName]time.Duration{}
+	}
+	for i := range lanes {
+		l := &lanes[i]
+		if l.Extra || l.Lane == LaneVantage || l.Lane == LaneHeldOpen {
+			continue
+		}
+		p.learn(l)
+	}
+}
+
+func (p *patience) learn(l *Lane) {
+	key := string(l.Lane) + "/" + l.Hop
+	u := p.usual[key]
+	if u == nil {
+		u = map[StageName]time.Duration{}
+		p.usual[key] = u
+	}
+	for i := range l.Stages {
+		if s := &l.Stages[i]; s.Good() {
+			u[s.Stage] = max(s.Duration.Std(), time.Duration(float64(u[s.Stage])*usualDecay))
+		}
+	}
+}
+
+// restore gives back the full patience: something answered late.
+func (p *patience) restore() { p.failures = 0 }
+
+// timeouts are those of a lane in the next round.
+func (p *patience) timeouts(s *laneSpec) config.Timeouts {
+	t := s.timeouts
+	u := p.usual[s.key()]
+	if p.failures < sureAfter || u == nil {
+		return t
+	}
+	for i, d := range []*config.Duration{&t.Resolve, &t.Connect, &t.TLS, &t.Request, &t.Response} {
+		if usual := u[StageNames[i]]; usual > 0 {
+			*d = min(*d, config.Duration(max(leastPatience, usualFactor*usual)))
+		}
+	}
+	return t
+}
