@@ -8,8 +8,8 @@ import "time"
 // probes fail.
 const (
 	failWeight = 4.09
-	// degradedWeight is that of a round in which users were served, but badly: a path that loses packets has such rounds
-	// now and then, so only more than one in five of them speak for trouble that lasts.
+	// degradedWeight is that of a round in which users were served after packets had been sent again. Any path has such
+	// rounds now and then; only more than one in five of them speak for trouble that lasts.
 	degradedWeight = 1.2
 	goodWeight     = 0.35 // subtracted
 	scoreThreshold = 15

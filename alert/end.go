@@ -126,7 +126,11 @@ func (e *end) heldGood(r *probe.Result) time.Time {
 		if _, failing := heldBad(l); failing || l.Lane != probe.LaneHeldOpen || l.HeldOpen == nil {
 			continue
 		}
-		if a := l.HeldOpen.LastGoodAnswered; a.After(e.KnownBad) && (t.IsZero() || a.Before(t)) {
+		a := l.HeldOpen.GoodSince
+		if !a.After(e.KnownBad) {
+			a = l.HeldOpen.LastGoodAnswered
+		}
+		if a.After(e.KnownBad) && (t.IsZero() || a.Before(t)) {
 			t = a
 		}
 	}

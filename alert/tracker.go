@@ -151,7 +151,7 @@ func (t *Tracker) bad(r *probe.Result, v probe.Verdict) []Event {
 	if len(faults) > 0 {
 		began, failed = faults[0].stage.Started, faults[0].stage.Ended()
 	}
-	s.Detector.Bad(began, failed, served(v, faults))
+	s.Detector.Bad(began, failed, served(v))
 	t.restart(r, faults)
 	s.LastBad, s.GoodRun = r.Ended, 0
 	i.Rounds++
@@ -166,10 +166,9 @@ func (t *Tracker) bad(r *probe.Result, v probe.Verdict) []Event {
 	return t.afterBad(r, changed)
 }
 
-// served tells that a bad round's users were served: no lane of theirs failed.
-func served(v probe.Verdict, faults []fault) bool {
-	failed := len(faults) > 0 && faults[0].lane.Lane == probe.LaneFront && faults[0].stage.Outcome == probe.Failed
-	return v.State == probe.Degraded && !failed
+// served tells that users were served in a bad round, if after packets had been sent again.
+func served(v probe.Verdict) bool {
+	return v.State == probe.Degraded && (v.Cause == probe.CauseLoss || v.Layer == probe.LayerDNS && v.Cause == probe.CauseSlow)
 }
 
 // hardRun is how many failures in a row are enough by themselves.
@@ -309,14 +308,11 @@ func (t *Tracker) next(r *probe.Result) time.Duration {
 	switch {
 	case i == nil:
 		return 0
-	case i.State == Open && (frozen(i.Verdict) || slices.ContainsFunc(r.Lanes, hangs)):
+	case i.State == Open && frozen(i.Verdict) && i.Verdict.Layer != probe.LayerBackend:
 		return reprobeHanging
 	}
 	return max(reprobeSoon-r.Ended.Sub(r.Started), reprobeBreath)
 }
-
-// hangs tells that users' way in takes connections and is silent.
-func hangs(l probe.Lane) bool { return l.Lane == probe.LaneFront && l.Hanging }
 
 // fingerprint notes the attempts of a round that failed.
 func (i *Incident) fingerprint(r *probe.Result) {

@@ -37,6 +37,10 @@ type heldOpen struct {
 	bad      *failure  // what is wrong with the last answer, or how the connection died
 	attempt  *attempt  // the living connection; nil while there is none
 	usual    []time.Duration
+	overdue  bool      // the pending request has missed its time
+	failing  bool      // since the last good answer something was missed, wrong, or the connection died
+	late     int       // late answers in a row
+	lateAt   time.Time // the last of them
 	unkept   int
 	gaveUp   bool      // the server keeps no connection
 	idleEnd  time.Time // when a connection ended between two requests, until a new one is made
@@ -178,7 +182,7 @@ func (h *heldOpen) renewFailed(ctx context.Context) {
 	}
 	h.mu.Lock()
 	h.bad = fail(HTTPClosed, "the peer closed the connection and takes no new one")
-	h.facts.Died = h.idleEnd
+	h.facts.Died, h.failing = h.idleEnd, true
 	h.mu.Unlock()
 	h.idleEnd = time.Time{}
 	h.event()
@@ -212,7 +216,7 @@ func (h *heldOpen) begin() (sent time.Time, missAfter time.Duration) {
 	defer h.mu.Unlock()
 	h.sent = time.Now()
 	h.facts.Pending = h.sent
-	h.tainted, h.facts.Tainted = false, false
+	h.tainted, h.facts.Tainted, h.overdue = false, false, false
 	h.facts.Usual = 0
 	missAfter = h.spec.timeouts.Request.Std()
 	if len(h.usual) > 0 {
@@ -238,9 +242,11 @@ func (h *heldOpen) learn() {
 // miss notes that the answer to a request is overdue. The timer may fire beside the answer.
 func (h *heldOpen) miss(sent time.Time) {
 	h.mu.Lock()
-	first := h.facts.Pending.Equal(sent) && h.facts.Missed.IsZero() && h.facts.Died.IsZero()
-	if first {
-		h.facts.Missed = time.Now()
+	pending := h.facts.Pending.Equal(sent)
+	first := pending && !h.failing
+	if pending {
+		h.overdue, h.failing = true, true
+		h.missedAt(time.Now())
 	}
 	h.mu.Unlock()
 	if first {
@@ -248,29 +254,57 @@ func (h *heldOpen) miss(sent time.Time) {
 	}
 }
 
-// answered notes an answer, good or not what was expected.
+// answered notes an answer: good, late, or not what was expected.
 func (h *heldOpen) answered(err error) {
 	h.mu.Lock()
 	now := time.Now()
 	h.took = Seconds(now.Sub(h.sent))
 	h.facts.Answered++
-	h.facts.Pending = time.Time{}
-	wasBad := !h.facts.Missed.IsZero() || !h.facts.Died.IsZero()
-	h.facts.Died = time.Time{}
-	if err == nil {
-		h.bad = nil
-		h.learn()
-		h.facts.LastGoodSent, h.facts.LastGoodAnswered, h.facts.Missed = h.sent, now, time.Time{}
-	} else {
+	h.facts.Pending, h.facts.Died = time.Time{}, time.Time{}
+	h.tainted, h.facts.Tainted = false, false
+	limit := h.spec.expect.MaxDuration.Std()
+	wasBad := h.failing
+	switch {
+	case err != nil:
 		errors.As(err, &h.bad)
-		if h.facts.Missed.IsZero() {
-			h.facts.Missed = now
-		}
+		h.missedAt(now)
+		h.late = 0
+	case h.overdue || limit > 0 && h.took.Std() > limit:
+		h.bad = nil
+		h.missedAt(now)
+		h.learn()
+		h.late++
+		h.lateAt = now
+	default:
+		h.good(now)
 	}
+	h.failing = !h.facts.Missed.IsZero()
+	tell := h.failing != wasBad || h.late == 1
 	h.mu.Unlock()
-	if wasBad != (err != nil) {
+	if tell {
 		h.event()
 	}
+}
+
+func (h *heldOpen) missedAt(t time.Time) {
+	if h.facts.Missed.IsZero() {
+		h.facts.Missed = t
+	}
+}
+
+// good notes an answer in time. A single late answer before it was that of a process which had been stopped: all was
+// good from then on. After several late ones, slowness is over only now.
+func (h *heldOpen) good(now time.Time) {
+	if h.failing {
+		h.facts.GoodSince = now
+		if h.late == 1 {
+			h.facts.GoodSince = h.lateAt
+		}
+	} else {
+		h.learn()
+	}
+	h.bad, h.late = nil, 0
+	h.facts.LastGoodSent, h.facts.LastGoodAnswered, h.facts.Missed = h.sent, now, time.Time{}
 }
 
 // ended notes that the connection is gone. It counts as dead until a new one serves.
@@ -284,7 +318,7 @@ func (h *heldOpen) ended(ctx context.Context, err error) {
 	given := h.given
 	h.given, h.tainted, h.facts.Tainted = false, false, false
 	if given {
-		h.facts.Missed, h.bad = time.Time{}, nil
+		h.facts.Missed, h.bad, h.failing = time.Time{}, nil, false
 	}
 	if ctx.Err() != nil || err == nil || given {
 		h.mu.Unlock()
@@ -297,6 +331,7 @@ func (h *heldOpen) ended(ctx context.Context, err error) {
 	if first {
 		h.facts.Died = time.Now()
 	}
+	h.failing = true
 	h.mu.Unlock()
 	if first {
 		h.event()
@@ -348,8 +383,10 @@ func (h *heldOpen) lane() *Lane {
 	case !facts.Died.IsZero() || h.bad != nil:
 		s.setFailed(h.bad.typ, h.bad.err)
 		s.Errno = h.bad.errno
-	case !facts.Missed.IsZero():
+	case h.overdue && !facts.Pending.IsZero():
 		s.setFailed(HTTPTimedOut, errStageTimeout)
+	case !facts.Missed.IsZero():
+		s.Outcome = Slow
 	}
 	l.Stages = []Stage{s}
 	return l

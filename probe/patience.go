@@ -10,7 +10,7 @@ const (
 	// sureAfter is how many rounds in a row must fail before the next ones wait less.
 	sureAfter = 3
 	// leastPatience is the least time that a stage is given even then, usualFactor how many times its usual duration.
-	leastPatience = 2 * time.Second
+	leastPatience = 1500 * time.Millisecond
 	usualFactor   = 5
 	// usualDecay lets the longest duration fade: by half in some 70 rounds.
 	usualDecay = 0.99

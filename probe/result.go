@@ -183,13 +183,16 @@ type HeldOpenFacts struct {
 	Since time.Time `json:"since,omitzero"`
 	// Answered counts requests that were answered on it.
 	Answered uint64 `json:"answered"`
-	// LastGoodSent and LastGoodAnswered date the last request that was answered, on this connection or the one before.
+	// LastGoodSent and LastGoodAnswered date the last request that was answered well and in time, on this connection or
+	// one before.
 	LastGoodSent     time.Time `json:"last_good_sent,omitzero"`
 	LastGoodAnswered time.Time `json:"last_good_answered,omitzero"`
+	// GoodSince is when answers began to be good again after the last failure; zero if there was none.
+	GoodSince time.Time `json:"good_since,omitzero"`
 	// Pending is when the request was sent that waits for its answer; zero when none does.
 	Pending time.Time `json:"pending,omitzero"`
-	// Missed is when that answer was given up for late: the request's time and the usual duration, doubled, and some
-	// slack. The service had stopped answering as it usually does by then.
+	// Missed is when an answer first was late (the request's time, the usual duration doubled, and some slack) or was not
+	// what is expected, since the last good one. The service had stopped answering as it usually does by then.
 	Missed time.Time `json:"missed,omitzero"`
 	// Usual is the longest of the last answers' durations before the one that is pending.
 	Usual Seconds `json:"usual_seconds,omitempty"`
@@ -201,7 +204,7 @@ type HeldOpenFacts struct {
 
 // utc is a copy whose times are in UTC.
 func (f HeldOpenFacts) utc() HeldOpenFacts {
-	for _, t := range []*time.Time{&f.Since, &f.LastGoodSent, &f.LastGoodAnswered, &f.Pending, &f.Missed, &f.Died} {
+	for _, t := range []*time.Time{&f.Since, &f.LastGoodSent, &f.LastGoodAnswered, &f.GoodSince, &f.Pending, &f.Missed, &f.Died} {
 		if !t.IsZero() {
 			*t = t.UTC()
 		}
