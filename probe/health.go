@@ -133,11 +133,10 @@ func (h *Health) Between(from, to time.Time) (gaps []Gap, stepped time.Duration)
 			gaps = append(gaps, g.utc())
 		}
 	}
-	steps := h.steps
-	if by := clockStep(h.last, now); by.Abs() >= stepLimit {
-		steps = append(steps[:len(steps):len(steps)], step{now.now, by})
+	if by := clockStep(h.last, now); by.Abs() >= stepLimit && h.last.now.Before(to) {
+		stepped = by
 	}
-	for _, s := range steps {
+	for _, s := range h.steps {
 		if !s.at.Before(from) && !s.at.After(to) {
 			stepped += s.by
 		}

@@ -71,7 +71,7 @@ func (v *Vantage) Look(ctx context.Context) []Lane {
 }
 
 func (v *Vantage) look(ctx context.Context, s *laneSpec) Lane {
-	life, end := context.WithCancel(ctx)
+	life, end := context.WithCancel(context.WithoutCancel(ctx)) // the round's end is a stage's business, as on other lanes
 	defer end()
 	a := &attempt{spec: s, env: v.env, lane: s.newLane(), roundDone: ctx.Done(), life: life}
 	if pending := a.walk(); pending != nil {

@@ -24,7 +24,7 @@ func GetFD(fd int) *Info {
 	}
 	acked := t.Bytes_acked
 	if acked > 0 && State(t.State) != SynSent {
-		acked-- // the kernel counts the SYN
+		acked-- // the kernel counts the SYN of a connection that was opened from here, as ours are
 	}
 	received := t.Bytes_received
 	if s := State(t.State); received > 0 && (s == CloseWait || s == LastAck || s == Closing) {
