@@ -22,10 +22,10 @@ func gatewayIn(proc string) (gw netip.Addr, ok bool) {
 	}
 	best := ^uint32(0)
 	for _, r := range routes {
-		if r.Destination == 0 && r.Mask == 0 && r.Gateway != 0 && uint32(r.Metric) < best {
+		if r.Destination == 0 && r.Mask == 0 && r.Gateway != 0 && r.Metric < best {
 			var b [4]byte
-			binary.NativeEndian.PutUint32(b[:], uint32(r.Gateway))
-			gw, ok, best = netip.AddrFrom4(b), true, uint32(r.Metric)
+			binary.NativeEndian.PutUint32(b[:], r.Gateway)
+			gw, ok, best = netip.AddrFrom4(b), true, r.Metric
 		}
 	}
 	return gw, ok

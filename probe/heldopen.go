@@ -98,7 +98,7 @@ func (h *heldOpen) once(ctx context.Context, n uint64) (served bool) {
 	h.facts.Since, h.facts.Answered = time.Now(), 0
 	h.mu.Unlock()
 	h.idleEnd = time.Time{}
-	err := h.serve(ctx, a)
+	err := h.serve(a)
 	h.ended(ctx, err)
 	return h.facts.Answered > 0 && (err != nil || h.bad == nil)
 }
@@ -120,7 +120,7 @@ func (h *heldOpen) open(a *attempt, end context.CancelFunc) bool {
 		end()
 		a.close()
 		if pending != nil {
-			<-pending
+			_ = <-pending
 		}
 		return false
 	}
@@ -129,7 +129,7 @@ func (h *heldOpen) open(a *attempt, end context.CancelFunc) bool {
 
 // serve asks every interval until an exchange fails; nil when the server ended the connection between two requests,
 // as it may.
-func (h *heldOpen) serve(ctx context.Context, a *attempt) error {
+func (h *heldOpen) serve(a *attempt) error {
 	r := newResponseReader(a.stream)
 	for next := time.Now(); ; next = later(next, h.interval) {
 		if !idle(a, r, next) {

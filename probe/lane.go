@@ -3,12 +3,9 @@ package probe
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -157,36 +154,15 @@ func hasRoute(a netip.Addr) bool {
 }
 
 // clientTLS is the TLS configuration of an endpoint; serverName is sent as SNI and checked.
-func clientTLS(ep *config.Endpoint, serverName string) (*tls.Config, error) {
-	c := &tls.Config{ServerName: serverName, MinVersion: uint16(ep.MinTLS), NextProtos: nil}
-	if c.MinVersion == 0 {
-		c.MinVersion = tls.VersionTLS12
-	}
+func clientTLS(ep *config.Endpoint, serverName string) *tls.Config {
+	c := &tls.Config{ServerName: serverName, MinVersion: uint16(or(ep.MinTLS, tls.VersionTLS12)), RootCAs: ep.Roots}
 	if ep.URL.Scheme == "https" {
 		c.NextProtos = []string{"http/1.1"}
 	}
-	if ep.Roots != nil {
-		c.RootCAs = ep.Roots
-	} else if ep.CAFile != "" {
-		pem, err := os.ReadFile(ep.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("ca_file: %w", err)
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca_file %q holds no certificate", ep.CAFile)
-		}
-	}
 	if ep.Certificate != nil {
 		c.Certificates = []tls.Certificate{*ep.Certificate}
-	} else if ep.CertFile != "" {
-		cert, err := tls.LoadX509KeyPair(ep.CertFile, ep.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("cert_file: %w", err)
-		}
-		c.Certificates = []tls.Certificate{cert}
 	}
-	return c, nil
+	return c
 }
 
 // literal strips a URL host's zone and brackets; ok if it is an address.

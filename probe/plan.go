@@ -3,6 +3,7 @@ package probe
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"strconv"
 
@@ -25,7 +26,7 @@ func newPlan(cfg *config.Target, env *Env) (*plan, error) {
 		return nil, fmt.Errorf("target %q: front: %w", cfg.Name, err)
 	}
 	p := &plan{front: front}
-	p.addHops(cfg, env)
+	p.addHops(cfg)
 	if err := p.addBackends(cfg, env); err != nil {
 		return nil, fmt.Errorf("target %q: %w", cfg.Name, err)
 	}
@@ -49,7 +50,8 @@ func frontSpec(cfg *config.Target, env *Env) (*laneSpec, error) {
 	if err := s.pin(); err != nil {
 		return nil, err
 	}
-	return s, s.setTLS(or(ep.ServerName, ep.URL.Hostname()))
+	s.setTLS(or(ep.ServerName, ep.URL.Hostname()))
+	return s, nil
 }
 
 // frontRole is what stands at the front's address when no hop says so: a proxy, when the front speaks TLS and the
@@ -96,11 +98,10 @@ func allowed(addrs []netip.Addr, v config.IPVersion) (out []netip.Addr) {
 	return out
 }
 
-func (s *laneSpec) setTLS(serverName string) (err error) {
+func (s *laneSpec) setTLS(serverName string) {
 	if s.ep.URL.TLS() {
-		s.tls, err = clientTLS(&s.ep, serverName)
+		s.tls = clientTLS(&s.ep, serverName)
 	}
-	return err
 }
 
 func or[T comparable](a, b T) T {
@@ -113,16 +114,12 @@ func or[T comparable](a, b T) T {
 
 // addHops makes a lane for each hop. It keeps the front's SNI, Host and path. A hop that is all there is at the front's
 // address lends the front its role.
-func (p *plan) addHops(cfg *config.Target, env *Env) {
+func (p *plan) addHops(cfg *config.Target) {
 	for _, h := range cfg.Via {
 		s := *p.front
 		s.kind, s.hop, s.role, s.expected = LaneVia, h.Name, Role(h.Role), nil
 		s.setHost(h.Address)
-		if h.ProxyProtocol != "" {
-			s.ep.ProxyProtocol = h.ProxyProtocol
-		} else {
-			s.ep.ProxyProtocol = ""
-		}
+		s.ep.ProxyProtocol = h.ProxyProtocol
 		if !p.atFront(h.Address) {
 			p.lanes = append(p.lanes, &s)
 			continue
@@ -205,9 +202,7 @@ func (p *plan) addBackends(cfg *config.Target, env *Env) error {
 		if err := s.pin(); err != nil {
 			return fmt.Errorf("backend %q: %w", b.Name, err)
 		}
-		if err := s.setTLS(or(b.ServerName, or(cfg.Front.ServerName, cfg.Front.URL.Hostname()))); err != nil {
-			return fmt.Errorf("backend %q: %w", b.Name, err)
-		}
+		s.setTLS(or(b.ServerName, or(cfg.Front.ServerName, cfg.Front.URL.Hostname())))
 		p.lanes = append(p.lanes, s)
 	}
 	return nil
@@ -225,7 +220,7 @@ func (s *laneSpec) inherit(front *laneSpec) {
 	if q.BasicAuth == nil && q.BearerToken.IsZero() {
 		q.BasicAuth, q.BearerToken = f.BasicAuth, f.BearerToken
 	}
-	if q.Method == "" || q.Method == "GET" && q.Body == "" {
+	if q.Method == "" || q.Method == http.MethodGet && q.Body == "" {
 		q.Method, q.Body = f.Method, f.Body
 	}
 	if s.http() && front.http() && (s.ep.URL.Path == "" || s.ep.URL.Path == "/") && s.ep.URL.RawQuery == "" {

@@ -59,12 +59,14 @@ func judgeUnreachable(f *facts) *conclusion {
 	hostDown, reject := suspect(LayerHost, CauseHostDown), suspect(LayerNetwork, CauseFirewallReject)
 	switch {
 	case up:
-		return down(fmt.Sprintf("front/connect: %s after %s, while another port of the host answers", f.failed.Error, seconds(took)), reject).agreed(took < time.Second)
+		return down(fmt.Sprintf("front/connect: %s after %s, while another port of the host answers", f.failed.Error, seconds(took)),
+			reject).agreed(took < time.Second)
 	case took >= arpFailure:
 		return down(fmt.Sprintf("front/connect: %s after %s: the last router got no answer from the host", f.failed.Error, seconds(took)),
 			hostDown, suspect(LayerNetwork, CausePathDown)).lean()
 	}
-	return down(fmt.Sprintf("front/connect: %s after %s: a router or packet filter on the way says so", f.failed.Error, seconds(took)), reject, hostDown).lean()
+	return down(fmt.Sprintf("front/connect: %s after %s: a router or packet filter on the way says so", f.failed.Error, seconds(took)),
+		reject, hostDown).lean()
 }
 
 // judgeQueueFull: SYNs are dropped, but the old connection's data is acknowledged and unanswered, or the incident
@@ -110,7 +112,8 @@ func judgeHostSilent(f *facts) *conclusion {
 	for _, l := range f.lanesBut(f.front) {
 		s := failedStage(l)
 		if s != nil && s.Type == TCPUnreachable && hostOf(l.Address) == hostOf(f.front.Address) && s.Duration.Std() >= arpFailure {
-			return down(fmt.Sprintf("%s: %s after %s: the last router got no answer from the host", title(l), s.Error, seconds(s.Duration.Std())), hostDown, path).lean()
+			return down(fmt.Sprintf("%s: %s after %s: the last router got no answer from the host", title(l), s.Error, seconds(s.Duration.Std())),
+				hostDown, path).lean()
 		}
 	}
 	_, downToo := f.host(f.front)

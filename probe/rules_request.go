@@ -154,7 +154,8 @@ func judgeLinkEnded(f *facts) *conclusion {
 	if !f.backendsFine() || !f.at(StageRequest, HTTPClosed, HTTPReset, AppClosed, AppReset) {
 		return nil
 	}
-	return down(fmt.Sprintf("front/request: the connection was ended after %s without an answer, while every backend serves when addressed directly", seconds(f.failed.Duration.Std())),
+	took := seconds(f.failed.Duration.Std())
+	return down("front/request: the connection was ended after "+took+" without an answer, while every backend serves when addressed directly",
 		suspect(LayerLink, CauseLinkRefused), suspect(f.tlsLayer(), CauseNotRelaying)).lean()
 }
 

@@ -17,7 +17,8 @@ func judgeDataDropped(f *facts) *conclusion {
 		return nil
 	}
 	i := f.failed.TCPInfo
-	because := fmt.Sprintf("front/%s: %d of %d bytes acknowledged, %d retransmission timeouts: our data does not arrive", f.failed.Stage, i.BytesAcked, i.BytesSent, i.Timeouts())
+	because := fmt.Sprintf("front/%s: %d of %d bytes acknowledged, %d retransmission timeouts: our data does not arrive",
+		f.failed.Stage, i.BytesAcked, i.BytesSent, i.Timeouts())
 	if f.heldSilent() {
 		return down(because, suspect(f.frontLayer(), CauseFrozen), suspect(LayerNetwork, CauseDataDropped))
 	}
@@ -39,7 +40,8 @@ func judgeDataHole(f *facts) *conclusion {
 	if f.failed.TCPInfo.BytesReceived == 0 && f.failed.TCPInfo.Timeouts() == 0 {
 		cause = CausePMTU
 	}
-	return down(fmt.Sprintf("front/%s: %d segments arrived behind a hole that was never filled: the path back drops others", f.failed.Stage, f.failed.TCPInfo.RcvOOO),
+	return down(fmt.Sprintf("front/%s: %d segments arrived behind a hole that was never filled: the path back drops others",
+		f.failed.Stage, f.failed.TCPInfo.RcvOOO),
 		suspect(LayerNetwork, cause))
 }
 

@@ -96,7 +96,8 @@ func heldSentence(l *Lane, s *Stage) string {
 	if l.HeldOpen.Pending.IsZero() {
 		return s.Error
 	}
-	return fmt.Sprintf("the request of %s is unanswered for %s on the old connection%s", stamp(l.HeldOpen.Pending), seconds(s.Duration.Std()), ackedWords(s.TCPInfo))
+	return fmt.Sprintf("the request of %s is unanswered for %s on the old connection%s",
+		stamp(l.HeldOpen.Pending), seconds(s.Duration.Std()), ackedWords(s.TCPInfo))
 }
 
 // acked says who has our bytes when a stage stays unanswered.
@@ -105,14 +106,15 @@ func acked(s *Stage) string {
 	if s.Stage == StageTLS {
 		what = "ClientHello"
 	}
-	i := s.TCPInfo
+	i, took := s.TCPInfo, seconds(s.Duration.Std())
 	switch {
 	case i.AckedAll():
-		return fmt.Sprintf("front/%s: the peer's kernel acknowledged our %s (%d bytes), no reply in %s", s.Stage, what, i.BytesAcked, seconds(s.Duration.Std()))
+		return fmt.Sprintf("front/%s: the peer's kernel acknowledged our %s (%d bytes), no reply in %s", s.Stage, what, i.BytesAcked, took)
 	case i.Unheard():
-		return fmt.Sprintf("front/%s: our %s is not acknowledged (%d of %d bytes, %d retransmission timeouts) in %s", s.Stage, what, i.BytesAcked, i.BytesSent, i.Timeouts(), seconds(s.Duration.Std()))
+		return fmt.Sprintf("front/%s: our %s is not acknowledged (%d of %d bytes, %d retransmission timeouts) in %s",
+			s.Stage, what, i.BytesAcked, i.BytesSent, i.Timeouts(), took)
 	}
-	return fmt.Sprintf("front/%s: no reply to our %s in %s", s.Stage, what, seconds(s.Duration.Std()))
+	return fmt.Sprintf("front/%s: no reply to our %s in %s", s.Stage, what, took)
 }
 
 func ackedWords(i *tcpinfo.Info) string {
@@ -131,7 +133,8 @@ func ackedWords(i *tcpinfo.Info) string {
 func (f *facts) lateOnes() string {
 	for _, l := range f.now.Late {
 		if l.OK {
-			return fmt.Sprintf("%s/%s: the attempt of %s was answered at %s, after %s", l.Lane, l.Stage, stamp(l.Started), stamp(l.Ended), seconds(l.Ended.Sub(l.Started)))
+			return fmt.Sprintf("%s/%s: the attempt of %s was answered at %s, after %s",
+				l.Lane, l.Stage, stamp(l.Started), stamp(l.Ended), seconds(l.Ended.Sub(l.Started)))
 		}
 	}
 	return ""

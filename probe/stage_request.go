@@ -220,7 +220,7 @@ func (s *laneSpec) requestBytes(id traceID, connection string) []byte {
 	if q.Body != "" || method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch {
 		h.Set("Content-Length", strconv.Itoa(len(q.Body)))
 	}
-	h.Write(&b)
+	_ = h.Write(&b) // a bytes.Buffer takes everything
 	b.WriteString("\r\n" + q.Body)
 	return b.Bytes()
 }

@@ -170,9 +170,10 @@ func (r *resolver) ask(ctx context.Context, fqdn string, servers []string) (addr
 // askServer asks one server for the wanted address families at once.
 func (r *resolver) askServer(ctx context.Context, fqdn, server string) ([]netip.Addr, error) {
 	types := []uint16{dns.TypeA, dns.TypeAAAA}
-	if r.version == 4 {
+	switch r.version {
+	case 4:
 		types = types[:1]
-	} else if r.version == 6 {
+	case 6:
 		types = types[1:]
 	}
 	answers, errs := make([][]netip.Addr, len(types)), make([]error, len(types))
@@ -183,7 +184,7 @@ func (r *resolver) askServer(ctx context.Context, fqdn, server string) ([]netip.
 			return nil
 		})
 	}
-	g.Wait()
+	_ = g.Wait() // each query keeps its own error
 	addrs := sortAddrs(slices.Concat(answers...))
 	if len(addrs) > 0 {
 		return addrs, nil

@@ -236,26 +236,6 @@ func TestTLSSilentPeer(t *testing.T) {
 	}
 }
 
-// TestTLSFiles: files that do not serve are refused when the target is made.
-func TestTLSFiles(t *testing.T) {
-	p := newPKI(t)
-	cfg, env := load(t, `targets: [{name: demo, front: {url: "https://demo.test/"}, backend: {url: "https://192.0.2.1/"}}]`)
-	for want, change := range map[string]func(){
-		`front: ca_file: open /nowhere`:             func() { cfg.Targets[0].Front.CAFile = "/nowhere" },
-		`front: ca_file "`:                          func() { cfg.Targets[0].Front.CAFile = p.write("k.pem", "EC PRIVATE KEY", nil) },
-		`front: cert_file: open /nowhere`:           func() { cfg.Targets[0].Front.CertFile = "/nowhere" },
-		`backend "backend": ca_file: open /nowhere`: func() { cfg.Targets[0].Backends[0].CAFile = "/nowhere" },
-	} {
-		before := cfg.Targets[0]
-		before.Backends = append(before.Backends[:0:0], before.Backends...)
-		change()
-		if _, err := NewTarget(cfg.Targets[0], env); err == nil || !strings.Contains(err.Error(), `target "demo": `+want) {
-			t.Errorf("got %v, expected %s", err, want)
-		}
-		cfg.Targets[0] = before
-	}
-}
-
 // TestTLSFilesAsLoaded: what stood in the files when the configuration was read is what counts.
 func TestTLSFilesAsLoaded(t *testing.T) {
 	t.Parallel()
