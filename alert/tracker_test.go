@@ -180,7 +180,7 @@ func TestNoisyWorlds(t *testing.T) {
 		s := newStory(t, defaultDetect)
 		tr := w.run(at, defaultDetect, s.saw)
 		w.noise, w.blind = 0, 0
-		for n := range 200 {
+		for range 200 {
 			r, v := w.look(probe.BySchedule)
 			for _, e := range tr.Observe(r, v).Events {
 				s.saw(e)
