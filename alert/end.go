@@ -73,6 +73,7 @@ func (e *end) late(r *probe.Result) {
 func (e *end) good(r *probe.Result, v probe.Verdict) (after, before *time.Time) {
 	if e.Good.IsZero() {
 		e.Good = e.worksAgain(r)
+		e.KnownBad = later(e.KnownBad, e.resent(r, v))
 	}
 	bad, good := e.KnownBad, e.Good
 	if evidenceIsPrompt(v) {
@@ -111,6 +112,32 @@ func (e *end) worksAgain(r *probe.Result) time.Time {
 	}
 	if t.IsZero() {
 		return r.Ended
+	}
+	return t
+}
+
+// synTimeout is after what time an unanswered SYN is sent again, the first time and at least (RFC 6298, 2.1).
+const synTimeout = time.Second
+
+// resent is the last instant that is known to be bad by what had to be sent again in a round that was good in the end;
+// zero if nothing was. Our own connect counts its SYNs that were lost; the proxy's to its backend shows as an answer that
+// took as long as a SYN's timeout.
+func (e *end) resent(r *probe.Result, v probe.Verdict) (t time.Time) {
+	for i := range r.Lanes {
+		l := &r.Lanes[i]
+		for j := range l.Stages {
+			s := &l.Stages[j]
+			if l.Lane != probe.LaneFront || !s.Good() || !slices.Contains(e.Failed[keyOf(l).anyAddress()], s.Stage) {
+				continue
+			}
+			lost := s.TCPInfo.Timeouts()
+			switch {
+			case s.Stage == probe.StageConnect && lost > 0 && s.Duration.Std() >= synTimeout:
+				t = later(t, s.Started.Add(time.Duration(lost-1)*synTimeout))
+			case s.Stage == probe.StageRequest && v.Layer == probe.LayerLink && s.Duration.Std() >= synTimeout:
+				t = later(t, s.Started)
+			}
+		}
 	}
 	return t
 }

@@ -17,7 +17,7 @@ const (
 // leftOpen watches attempts that timed out: a timeout ends the verdict, not the socket. The instant at which a hanging
 // handshake completes dates the end of a freeze to milliseconds.
 type leftOpen struct {
-	ended func() // called after an attempt has ended
+	answered func(LateAnswer) // called after an attempt was answered
 
 	mu    sync.Mutex
 	on    bool
@@ -27,8 +27,8 @@ type leftOpen struct {
 	wg    sync.WaitGroup
 }
 
-func newLeftOpen(ended func()) *leftOpen {
-	return &leftOpen{ended: ended, count: map[string]int{}}
+func newLeftOpen(answered func(LateAnswer)) *leftOpen {
+	return &leftOpen{answered: answered, count: map[string]int{}}
 }
 
 // open begins to accept attempts.
@@ -102,7 +102,7 @@ func (w *leftOpen) watch(a *attempt, key string, l LateAnswer, pending <-chan er
 	}
 	w.mu.Unlock()
 	if told && l.OK {
-		w.ended()
+		w.answered(l)
 	}
 }
 

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"slices"
 	"time"
 
 	"github.com/whichlayer/whichlayer/config"
@@ -67,10 +68,20 @@ func (p *patience) timeouts(s *laneSpec) config.Timeouts {
 	if p.failures < sureAfter || u == nil {
 		return t
 	}
-	for i, d := range []*config.Duration{&t.Resolve, &t.Connect, &t.TLS, &t.Request, &t.Response} {
+	for i, d := range timeoutFields(&t) {
 		if usual := u[StageNames[i]]; usual > 0 {
 			*d = min(*d, config.Duration(max(leastPatience, usualFactor*usual)))
 		}
 	}
 	return t
+}
+
+// timeoutFields are the timeouts in the order of StageNames.
+func timeoutFields(t *config.Timeouts) [5]*config.Duration {
+	return [...]*config.Duration{&t.Resolve, &t.Connect, &t.TLS, &t.Request, &t.Response}
+}
+
+// stageTimeout is the timeout of one stage.
+func stageTimeout(t config.Timeouts, name StageName) time.Duration {
+	return timeoutFields(&t)[slices.Index(StageNames, name)].Std()
 }

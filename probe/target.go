@@ -36,7 +36,7 @@ type Target struct {
 	wake  chan Trigger
 	round uint64
 	// patient is used by rounds only, of which one runs at a time; late is set when an attempt that was left open was
-	// answered.
+	// answered within full patience.
 	patient patience
 	late    atomic.Bool
 }
@@ -48,14 +48,20 @@ func NewTarget(cfg config.Target, env *Env) (*Target, error) {
 		return nil, err
 	}
 	t := &Target{cfg: cfg, env: env, plan: p, wake: make(chan Trigger, 1)}
-	t.left = newLeftOpen(func() {
-		t.late.Store(true)
-		t.rouse(ByLate)
-	})
+	t.left = newLeftOpen(t.answeredLate)
 	if cfg.HeldOpen != nil && *cfg.HeldOpen > 0 && p.front.http() {
 		t.held = newHeldOpen(p.front, env, cfg.HeldOpen.Std(), func() { t.rouse(ByHeldOpen) })
 	}
 	return t, nil
+}
+
+// answeredLate hears of an answer to an attempt that was left open. One that full patience would have waited for shows
+// that the shortened one is too short.
+func (t *Target) answeredLate(l LateAnswer) {
+	if l.Ended.Sub(l.Started) <= stageTimeout(t.cfg.Timeouts, l.Stage) {
+		t.late.Store(true)
+	}
+	t.rouse(ByLate)
 }
 
 // Config is the configuration that the target was made from.
