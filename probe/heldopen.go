@@ -120,7 +120,7 @@ func (h *heldOpen) open(a *attempt, end context.CancelFunc) bool {
 		end()
 		a.close()
 		if pending != nil {
-			_ = <-pending
+			<-pending
 		}
 		return false
 	}

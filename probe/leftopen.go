@@ -89,7 +89,7 @@ func (w *leftOpen) watch(a *attempt, key string, l LateAnswer, pending <-chan er
 	end()
 	a.close()
 	if !told {
-		_ = <-pending
+		<-pending
 	}
 	w.mu.Lock()
 	w.count[key]--

@@ -165,7 +165,7 @@ func (r *round) attempt(s *laneSpec) (l *Lane) {
 	case s.connect || r.ctx.Err() != nil || !r.t.left.keep(a, r.number, pending, end):
 		end()
 		a.close()
-		_ = <-pending
+		<-pending
 	default:
 		a.lane.Hanging = true
 	}
