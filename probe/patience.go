@@ -69,6 +69,9 @@ func (p *patience) timeouts(s *laneSpec) config.Timeouts {
 		return t
 	}
 	for i, d := range timeoutFields(&t) {
+		if StageNames[i] == StageConnect {
+			continue // the last router's word on a dead host takes three seconds, and a lost SYN is dated by its timer
+		}
 		if usual := u[StageNames[i]]; usual > 0 {
 			*d = min(*d, config.Duration(max(leastPatience, usualFactor*usual)))
 		}

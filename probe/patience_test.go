@@ -30,9 +30,9 @@ func TestPatience(t *testing.T) {
 	}
 	p.note(nil, false)
 	want := full
-	want.Connect, want.Request = config.Duration(leastPatience), config.Duration(3*time.Second)
+	want.Request = config.Duration(3 * time.Second)
 	if got := p.timeouts(spec); got != want {
-		t.Errorf("sure of a failure: %+v, want %+v: a stage never seen good keeps its time, one that takes long gets five times as long", got, want)
+		t.Errorf("sure of a failure: %+v, want %+v: connects and stages never seen good keep their time, one that takes long gets five times as long", got, want)
 	}
 	p.restore()
 	if got := p.timeouts(spec); got != full {

@@ -1,5 +1,8 @@
 package probe
 
+// RuleSideLane is the rule by which a target is up although a lane beside the front fails.
+const RuleSideLane = "side-lane-blocked"
+
 // rules is the table, in the order in which it is asked. A rule's name is shown in every verdict that it made.
 var rules = []rule{
 	// The prober itself: what we did not see we do not charge to anybody.
@@ -18,7 +21,7 @@ var rules = []rule{
 	{"pool-backend", judgePoolBackend},
 	{"pool-hop", judgePoolHop},
 	{"held-open-dropped", judgeHeldOpenDropped},
-	{"side-lane-blocked", judgeSideLane},
+	{RuleSideLane, judgeSideLane},
 
 	// The front's name.
 	{"dns-wrong-address", judgeWrongAddress},

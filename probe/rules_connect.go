@@ -2,6 +2,7 @@ package probe
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/whichlayer/whichlayer/probe/tcpinfo"
@@ -61,12 +62,31 @@ func judgeUnreachable(f *facts) *conclusion {
 	case up:
 		return down(fmt.Sprintf("front/connect: %s after %s, while another port of the host answers", f.failed.Error, seconds(took)),
 			reject).agreed(took < time.Second)
-	case took >= arpFailure:
+	case took >= arpFailure || f.notFoundBefore():
 		return down(fmt.Sprintf("front/connect: %s after %s: the last router got no answer from the host", f.failed.Error, seconds(took)),
 			hostDown, suspect(LayerNetwork, CausePathDown)).lean()
 	}
 	return down(fmt.Sprintf("front/connect: %s after %s: a router or packet filter on the way says so", f.failed.Error, seconds(took)),
 		reject, hostDown).lean()
+}
+
+// notFound: the last router did not find the front's host when this lane connected to it.
+func (f *facts) notFound(l *Lane) bool {
+	s := failedStage(l)
+	return s != nil && s.Type == TCPUnreachable && hostOf(l.Address) == hostOf(f.front.Address) && s.Duration.Std() >= arpFailure
+}
+
+// notFoundBefore: an earlier round of this incident heard so. A later answer may come sooner, when the router was
+// already looking.
+func (f *facts) notFoundBefore() bool {
+	return slices.ContainsFunc(f.past, func(r *Result) bool {
+		for i := range r.Lanes {
+			if f.notFound(&r.Lanes[i]) {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // judgeQueueFull: SYNs are dropped, but the old connection's data is acknowledged and unanswered, or the incident
@@ -110,11 +130,13 @@ func judgeHostSilent(f *facts) *conclusion {
 	}
 	hostDown, path := suspect(LayerHost, CauseHostDown), suspect(LayerNetwork, CausePathDown)
 	for _, l := range f.lanesBut(f.front) {
-		s := failedStage(l)
-		if s != nil && s.Type == TCPUnreachable && hostOf(l.Address) == hostOf(f.front.Address) && s.Duration.Std() >= arpFailure {
+		if s := failedStage(l); f.notFound(l) {
 			return down(fmt.Sprintf("%s: %s after %s: the last router got no answer from the host", title(l), s.Error, seconds(s.Duration.Std())),
 				hostDown, path).lean()
 		}
+	}
+	if f.notFoundBefore() {
+		return down("front/connect: SYNs unanswered; the last router said before that it got no answer from the host", hostDown, path).lean()
 	}
 	_, downToo := f.host(f.front)
 	c := down("front/connect: SYNs unanswered, and nothing else of the host answers", path, hostDown)

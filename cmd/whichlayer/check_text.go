@@ -67,7 +67,10 @@ func stateMark(t terminal, s probe.State) (paint, string) {
 // writeReasons lists the evidence, the layers that it clears and, where more than one is left, the suspects.
 func writeReasons(b io.Writer, t terminal, v *probe.Verdict) {
 	var evidence, cleared []string
-	if v.State != probe.Up {
+	switch {
+	case v.Rule == probe.RuleSideLane && len(v.Evidence) > 0:
+		evidence = v.Evidence[:1]
+	case v.State != probe.Up:
 		evidence = v.Evidence
 		for _, c := range v.Cleared {
 			cleared = append(cleared, fmt.Sprintf("%s: %s", c.Layer, c.Reason))
