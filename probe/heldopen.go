@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"sync"
@@ -44,6 +45,7 @@ type heldOpen struct {
 	unkept   int
 	gaveUp   bool      // the server keeps no connection
 	idleEnd  time.Time // when a connection ended between two requests, until a new one is made
+	idleErr  *failure  // how it ended
 	given    bool      // we closed the connection ourselves to make a new one
 	tainted  bool      // the front failed while the pending request was waiting
 	fine     int       // good rounds of the front since
@@ -132,8 +134,8 @@ func (h *heldOpen) open(a *attempt, end context.CancelFunc) bool {
 func (h *heldOpen) serve(a *attempt) error {
 	r := newResponseReader(a.stream)
 	for next := time.Now(); ; next = later(next, h.interval) {
-		if !idle(a, r, next) {
-			h.idleEnd = time.Now()
+		if err := idle(a, r, next); err != nil {
+			h.idleEnd, h.idleErr = time.Now(), err
 			return nil
 		}
 		again, err := h.ask(a, r)
@@ -159,20 +161,23 @@ func later(t time.Time, d time.Duration) time.Time {
 }
 
 // idle waits until the next request is due and reads meanwhile, to know the instant at which the peer ends the
-// connection; false if it did.
-func idle(a *attempt, r *responseReader, until time.Time) bool {
+// connection, and how: the error then, nil while it lives.
+func idle(a *attempt, r *responseReader, until time.Time) *failure {
 	if !until.After(time.Now()) {
-		return true
+		return nil
 	}
 	r.limit.N = headLimit
 	a.conn.SetReadDeadline(until)
 	_, err := r.buf.Peek(1)
 	a.conn.SetReadDeadline(time.Time{})
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		return false
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		a.conn.err.Store(nil)
+		return nil
 	}
-	a.conn.err.Store(nil)
-	return true
+	if f, ok := streamFailure(a.conn.last(), httpEnds); ok && f.typ == HTTPReset {
+		return f
+	}
+	return fail(HTTPClosed, "the peer closed the connection")
 }
 
 // renewFailed says that the connection which ended while it was idle did not just end its time: no new one can be had.
@@ -181,7 +186,7 @@ func (h *heldOpen) renewFailed(ctx context.Context) {
 		return
 	}
 	h.mu.Lock()
-	h.bad = fail(HTTPClosed, "the peer closed the connection and takes no new one")
+	h.bad = &failure{typ: h.idleErr.typ, errno: h.idleErr.errno, err: fmt.Errorf("%w and takes no new one", h.idleErr.err)}
 	h.facts.Died, h.failing = h.idleEnd, true
 	h.mu.Unlock()
 	h.idleEnd = time.Time{}

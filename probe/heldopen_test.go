@@ -148,26 +148,41 @@ func TestHeldOpenIdleEnd(t *testing.T) {
 	}
 }
 
-// TestHeldOpenIdleEndForGood: the same, but nobody takes a new connection: then the end between two requests was one.
+// TestHeldOpenIdleEndForGood: the same, but nobody takes a new connection: then the end between two requests was one,
+// and a reset is not told as a close in good order, which only the peer itself can make.
 func TestHeldOpenIdleEndForGood(t *testing.T) {
 	t.Parallel()
-	ln := listenAt(t, "127.0.0.1:0")
-	ended := make(chan time.Time, 1)
-	serveOn(t, ln, httpConn(func(c net.Conn, n int) bool {
-		sayOK(c, n)
-		if n < 3 {
-			return true
-		}
-		ln.Close()
-		ended <- time.Now()
-		return false
-	}))
-	h, events := startHeld(t, addrOf(ln), "")
-	at := <-ended
-	<-events
-	f, s := h.shown()
-	if s == nil || s.Outcome != Failed || s.Type != HTTPClosed || f.Died.Before(at.Add(-time.Millisecond)) || f.Died.Sub(at) > time.Second || f.LastGoodAnswered.After(f.Died) {
-		t.Errorf("ended at %v: %+v %+v", at, f, s)
+	for name, c := range map[string]struct {
+		end  func(net.Conn)
+		want Type
+	}{
+		"closed": {func(net.Conn) {}, HTTPClosed},
+		"reset":  {reset, HTTPReset},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ln := listenAt(t, "127.0.0.1:0")
+			ended := make(chan time.Time, 1)
+			serveOn(t, ln, httpConn(func(conn net.Conn, n int) bool {
+				sayOK(conn, n)
+				if n < 3 {
+					return true
+				}
+				ln.Close()
+				ended <- time.Now()
+				<-time.After(5 * time.Millisecond) // the answer is read before the connection ends
+				c.end(conn)
+				return false
+			}))
+			h, events := startHeld(t, addrOf(ln), "")
+			at := <-ended
+			<-events
+			f, s := h.shown()
+			if s == nil || s.Outcome != Failed || s.Type != c.want || f.Died.Before(at.Add(-time.Millisecond)) || f.Died.Sub(at) > time.Second ||
+				f.LastGoodAnswered.After(f.Died) {
+				t.Errorf("ended at %v: %+v %+v", at, f, s)
+			}
+		})
 	}
 }
 
