@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -121,14 +121,14 @@ func TestFleetPrepareChangesNothing(t *testing.T) {
 	f.install(t, fleetHead+`
   - {name: a, front: {url: "http://127.0.0.1:1/"}}`)
 	before := f.targets()
-	ca := filepath.Join(t.TempDir(), "ca.pem")
 	bad := &config.Config{Targets: []config.Target{{Name: "b"}}}
 	if err := bad.Targets[0].Front.URL.UnmarshalText([]byte("https://127.0.0.1:2/")); err != nil {
 		t.Fatal(err)
 	}
-	bad.Targets[0].Front.CAFile = ca // it vanished after the configuration was read
-	if _, err := f.Prepare(bad); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("got %v, want an error about %s", err, ca)
+	// A combination that the loader would have refused.
+	bad.Targets[0].Front.Resolve, bad.Targets[0].Front.IPVersion = []netip.Addr{netip.MustParseAddr("2001:db8::1")}, 4
+	if _, err := f.Prepare(bad); err == nil || !strings.Contains(err.Error(), "none of the addresses") {
+		t.Errorf("got %v, want an error about the addresses", err)
 	}
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(f.targets()))); diff != "" {
 		t.Error(diff)
