@@ -41,15 +41,15 @@ func demoScript() script {
 			Reopen:  1, // ns: three faults, three incidents
 		},
 		acts: []act{
-			{name: "healthy", title: "all is well", lasts: 6300 * time.Millisecond},
-			{name: "freeze", breaks: lab.ProxyFrozen, lasts: 13700 * time.Millisecond,
+			{name: "healthy", title: "all is well", lasts: 4300 * time.Millisecond},
+			{name: "freeze", breaks: lab.ProxyFrozen, lasts: 10700 * time.Millisecond,
 				title: "the proxy is frozen, as by SIGSTOP; its kernel goes on"},
-			{name: "thaw", mends: lab.ProxyFrozen, lasts: 8200 * time.Millisecond, title: "the proxy goes on, as by SIGCONT"},
-			{name: "kill", breaks: lab.BackendKilled, lasts: 9600 * time.Millisecond, title: "the backend's process is killed"},
-			{name: "restart", mends: lab.BackendKilled, lasts: 8400 * time.Millisecond, title: "the backend runs again"},
-			{name: "expire", breaks: lab.CertExpired, lasts: 8700 * time.Millisecond,
+			{name: "thaw", mends: lab.ProxyFrozen, lasts: 6200 * time.Millisecond, title: "the proxy goes on, as by SIGCONT"},
+			{name: "kill", breaks: lab.BackendKilled, lasts: 7600 * time.Millisecond, title: "the backend's process is killed"},
+			{name: "restart", mends: lab.BackendKilled, lasts: 6400 * time.Millisecond, title: "the backend runs again"},
+			{name: "expire", breaks: lab.CertExpired, lasts: 6700 * time.Millisecond,
 				title: "the proxy shows a certificate that expired an hour ago"},
-			{name: "renew", mends: lab.CertExpired, lasts: 7500 * time.Millisecond, title: "the proxy has a valid certificate again"},
+			{name: "renew", mends: lab.CertExpired, lasts: 6500 * time.Millisecond, title: "the proxy has a valid certificate again"},
 		},
 	}
 }
