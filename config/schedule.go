@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,35 +54,52 @@ func (s *Schedule) UnmarshalText(b []byte) (err error) {
 	return nil
 }
 
-// cronError names the field that is wrong, which the library's own error does not.
+// cronError names the field that is wrong and what may stand there, which the library's own error does not.
 func cronError(spec string, err error) error {
 	fields := strings.Fields(spec)
 	if len(fields) > 0 && (strings.HasPrefix(fields[0], "TZ=") || strings.HasPrefix(fields[0], "CRON_TZ=")) {
+		_, zone, _ := strings.Cut(fields[0], "=")
+		if _, e := time.LoadLocation(zone); e != nil {
+			return notSchedule(spec, fmt.Errorf("%q is not a time zone", zone))
+		}
 		fields = fields[1:]
 	}
-	names := []string{"second", "minute", "hour", "day of month", "month", "day of week"}
-	good := []string{"*", "*", "*", "*", "*", "*"}
-	if len(fields) == 5 {
-		names, good = names[1:], good[1:]
+	if len(fields) > 0 && fields[0][0] == '@' {
+		return notSchedule(spec, fmt.Errorf("there is no %s", fields[0]))
 	}
-	if len(fields) != len(names) {
-		return notSchedule(spec, err)
+	known := cronFields
+	if len(fields) == 5 {
+		known = known[1:]
+	}
+	if len(fields) != len(known) {
+		return notSchedule(spec, fmt.Errorf("it has %d fields", len(fields)))
 	}
 	for i, f := range fields {
-		try := append([]string(nil), good...)
+		try := slices.Repeat([]string{"*"}, len(known))
 		try[i] = f
 		if _, err := cronParser.Parse(strings.Join(try, " ")); err != nil {
-			return fmt.Errorf("%q: field %d (%s) %q: %w", spec, i+1, names[i], f, err)
+			return fmt.Errorf("%q: field %d (%s) %q: expected %s, or a list, range or step such as 1,2 or 1-5 or */2",
+				spec, i+1, known[i].name, f, known[i].want)
 		}
 	}
 	return notSchedule(spec, err)
+}
+
+// cronFields are the fields of an expression and the values that each may have.
+var cronFields = []struct{ name, want string }{
+	{"second", "0 to 59"},
+	{"minute", "0 to 59"},
+	{"hour", "0 to 23"},
+	{"day of month", "1 to 31"},
+	{"month", "1 to 12 or jan to dec"},
+	{"day of week", "0 to 6 or sun to sat"},
 }
 
 func notSchedule(spec string, err error) error {
 	if _, e := time.ParseDuration(spec); e == nil {
 		return fmt.Errorf("%q is not a schedule, expected @every %s", spec, spec)
 	}
-	return fmt.Errorf("%q is not a schedule: %w; expected 5 or 6 fields, @every DURATION or @hourly", spec, err)
+	return fmt.Errorf("%q is not a schedule: %w; expected cron with 5 or 6 fields, @hourly, @daily or @every DURATION", spec, err)
 }
 
 // MarshalText implements encoding.TextMarshaler.

@@ -198,7 +198,8 @@ func (l *loader) dialogue(path string, e *Endpoint) {
 	}
 	for i, line := range e.Dialogue {
 		at := item(lines, i)
-		if !l.failed(at) && line.Expect == nil && line.Send == "" && !line.StartTLS && !l.failed(child(at, "expect")) {
+		known := !l.failed(at) && !l.failed(child(at, "expect")) && !l.failed(child(at, "send"))
+		if known && line.Expect == nil && line.Send == "" && !line.StartTLS {
 			l.failAt(at, "the line does nothing, expected expect, send or starttls: true")
 		}
 		if !line.StartTLS {

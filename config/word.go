@@ -18,10 +18,19 @@ type word interface {
 func oneOf[T word](dst *T, b []byte, what string) error {
 	known := T("").words()
 	if !slices.Contains(known, string(b)) {
-		return fmt.Errorf("%q is not a %s, expected %s", b, what, strings.Join(known, ", "))
+		return fmt.Errorf("%q is not a %s, expected %s", b, what, listOr(known))
 	}
 	*dst = T(b)
 	return nil
+}
+
+// listOr is "a, b or c".
+func listOr(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
 // wordsOf is the closed list of a type's values, empty when it has none.
