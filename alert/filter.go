@@ -60,8 +60,11 @@ func (n Notification) CaptureFilter() string {
 		for i, port := range p.ports {
 			ports[i] = fmt.Sprintf("port %d", port)
 		}
-		return fmt.Sprintf("(host %s and host %s and tcp port %d and (%s))",
-			p.local, p.remote.Addr(), p.remote.Port(), strings.Join(ports, " or "))
+		hosts := fmt.Sprintf("host %s and host %s", p.local, p.remote.Addr())
+		if p.local == p.remote.Addr() { // one machine
+			hosts = fmt.Sprintf("host %s", p.local)
+		}
+		return fmt.Sprintf("(%s and tcp port %d and (%s))", hosts, p.remote.Port(), strings.Join(ports, " or "))
 	})
 }
 
@@ -76,8 +79,11 @@ func (n Notification) DisplayFilter() string {
 		for i, port := range p.ports {
 			ports[i] = fmt.Sprint(port)
 		}
-		return fmt.Sprintf("(%s.addr == %s && %s.addr == %s && tcp.port == %d && tcp.port in {%s})",
-			ip, p.local, ip, p.remote.Addr(), p.remote.Port(), strings.Join(ports, ", "))
+		hosts := fmt.Sprintf("%s.addr == %s && %s.addr == %s", ip, p.local, ip, p.remote.Addr())
+		if p.local == p.remote.Addr() {
+			hosts = fmt.Sprintf("%s.addr == %s", ip, p.local)
+		}
+		return fmt.Sprintf("(%s && tcp.port == %d && tcp.port in {%s})", hosts, p.remote.Port(), strings.Join(ports, ", "))
 	})
 }
 

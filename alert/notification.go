@@ -135,10 +135,10 @@ func (n Notification) LogRange() (from, to time.Time) {
 	return from.Add(-time.Second).UTC(), to.Add(time.Second).UTC()
 }
 
-// LogTimes is LogRange as text.
+// LogTimes is LogRange as text, in whole seconds.
 func (n Notification) LogTimes(loc *time.Location) string {
 	from, to := n.LogRange()
-	return interval(from.Truncate(time.Second), to.Truncate(time.Second).Add(time.Second), loc)
+	return spans(from.Truncate(time.Second), to.Add(time.Second-1).Truncate(time.Second), loc, "15:04:05")
 }
 
 // RequestIDs are those of attempts that failed.
@@ -154,19 +154,32 @@ func (n Notification) RequestIDs() (ids []string) {
 // interval is "2026-11-22 14:03:04.120 to 14:03:07.123 UTC (15:03:04.120 to 15:03:07.123 CET)", rounded outwards so that
 // it still holds the instant.
 func interval(from, to time.Time, loc *time.Location) string {
-	from, to = from.UTC().Truncate(time.Millisecond), ceil(to)
-	text := spanIn(from, to)
-	if local := spanIn(from.In(loc), to.In(loc)); !sameClock(from, loc) || !sameClock(to, loc) {
-		text += " (" + local + ")"
-	}
-	return text
+	return spans(from.UTC().Truncate(time.Millisecond), ceil(to), loc, "15:04:05.000")
 }
 
-func spanIn(from, to time.Time) string {
-	const day, clock = "2006-01-02", "15:04:05.000"
-	a, b := from.Format(day+" "+clock), to.Format(clock)
+// spans is the time between two instants in UTC and, where the clock differs, in loc. A date stands there once.
+func spans(from, to time.Time, loc *time.Location, clock string) string {
+	from, to = from.UTC(), to.UTC()
+	text := from.Format(day+" ") + spanIn(from, to, clock)
+	if sameClock(from, loc) && sameClock(to, loc) {
+		return text
+	}
+	a, b := from.In(loc), to.In(loc)
+	local := spanIn(a, b, clock)
+	if a.Format(day) != from.Format(day) || b.Format(day) != to.Format(day) {
+		local = a.Format(day+" ") + local
+	}
+	return text + " (" + local + ")"
+}
+
+// day is how a date is written.
+const day = "2006-01-02"
+
+// spanIn leaves out the first date, the second where it is the same, and the first zone where it is.
+func spanIn(from, to time.Time, clock string) string {
+	a, b := from.Format(clock), to.Format(clock)
 	if from.Format(day) != to.Format(day) {
-		b = to.Format(day + " " + clock)
+		b = to.Format(day+" ") + b
 	}
 	if za, zb := from.Format("MST"), to.Format("MST"); za != zb {
 		return a + " " + za + " to " + b + " " + zb

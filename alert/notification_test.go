@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/whichlayer/whichlayer/config"
 	"github.com/whichlayer/whichlayer/probe"
 )
@@ -51,7 +53,7 @@ func TestTimesAreRoundedOutwards(t *testing.T) {
 		want string
 	}{
 		{time.UTC, "2026-11-22 14:03:04.120 to 14:03:05.621 UTC"},
-		{berlin, "2026-11-22 14:03:04.120 to 14:03:05.621 UTC (2026-11-22 15:03:04.120 to 15:03:05.621 CET)"},
+		{berlin, "2026-11-22 14:03:04.120 to 14:03:05.621 UTC (15:03:04.120 to 15:03:05.621 CET)"},
 	} {
 		if got := n.Began(c.loc); got != c.want {
 			t.Errorf("got  %s\nwant %s", got, c.want)
@@ -59,7 +61,16 @@ func TestTimesAreRoundedOutwards(t *testing.T) {
 	}
 	// The night in which summer time ends: one hour stands there twice, told apart by the zone's name.
 	b := time.Date(2026, 10, 25, 0, 59, 59, 0, time.UTC)
-	if got, want := interval(b, b.Add(2*time.Second), berlin), "2026-10-25 00:59:59.000 to 01:00:01.000 UTC (2026-10-25 02:59:59.000 CEST to 02:00:01.000 CET)"; got != want {
+	if got, want := interval(b, b.Add(2*time.Second), berlin), "2026-10-25 00:59:59.000 to 01:00:01.000 UTC (02:59:59.000 CEST to 02:00:01.000 CET)"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	// Around midnight, in one zone or the other, each date is said.
+	d := time.Date(2026, 11, 22, 22, 59, 59, 0, time.UTC)
+	if got, want := interval(d, d.Add(2*time.Second), berlin), "2026-11-22 22:59:59.000 to 23:00:01.000 UTC (2026-11-22 23:59:59.000 to 2026-11-23 00:00:01.000 CET)"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	d = d.Add(time.Hour)
+	if got, want := interval(d, d.Add(2*time.Second), berlin), "2026-11-22 23:59:59.000 to 2026-11-23 00:00:01.000 UTC (2026-11-23 00:59:59.000 to 01:00:01.000 CET)"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	n.Event.Incident.StartsAfter = nil
@@ -96,12 +107,54 @@ func TestFilters(t *testing.T) {
 	}
 }
 
+// TestFingerprints notes what failed, each attempt once: not a witness that refuses, not the held-open connection for
+// each round in which it is silent.
+func TestFingerprints(t *testing.T) {
+	lane := func(kind probe.LaneKind, local string, failed probe.Type) probe.Lane {
+		return probe.Lane{Lane: kind, Local: local, Address: "10.0.0.10:443", Stages: []probe.Stage{
+			{Stage: probe.StageConnect, Outcome: probe.Failed, Type: failed, Started: epoch}}}
+	}
+	i := &Incident{}
+	for round := range 2 {
+		i.fingerprint(&probe.Result{Lanes: []probe.Lane{
+			lane(probe.LaneFront, fmt.Sprintf("10.0.9.4:%d", 50000+round), probe.TCPRefused),
+			lane(probe.LaneVantage, "10.0.9.4:40000", probe.TCPRefused),
+			lane(probe.LaneVantage, "10.0.9.4:40001", probe.TCPTimedOut),
+			lane(probe.LaneHeldOpen, "10.0.9.4:30000", probe.HTTPTimedOut),
+		}})
+	}
+	var got []string
+	for _, f := range i.Fingerprints {
+		got = append(got, f.Local)
+	}
+	want := []string{"10.0.9.4:50000", "10.0.9.4:40001", "10.0.9.4:30000", "10.0.9.4:50001"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	n := Notification{config.Opened, Event{Incident: &Incident{Fingerprints: []Fingerprint{{Local: "127.0.0.1:5", Remote: "127.0.0.1:443"}}}}}
+	if got, want := n.CaptureFilter(), "(host 127.0.0.1 and tcp port 443 and (port 5))"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got, want := n.DisplayFilter(), "(ip.addr == 127.0.0.1 && tcp.port == 443 && tcp.port in {5})"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestLogRange(t *testing.T) {
 	w := epoch.Add(time.Minute)
 	n := Notification{config.Opened, Event{Time: w, Incident: &Incident{Bounds: Bounds{StartsAfter: &epoch, StartsBefore: epoch.Add(time.Second)}}}}
 	from, to := n.LogRange()
 	if !from.Equal(epoch.Add(-time.Second)) || !to.Equal(w.Add(time.Second)) {
 		t.Errorf("%v to %v", from, to)
+	}
+	for _, c := range []struct {
+		zone *time.Location
+		want string
+	}{{time.UTC, " UTC"}, {time.FixedZone("IST", 5*3600+1800), " IST)"}} {
+		got := n.LogTimes(c.zone)
+		if !strings.HasSuffix(got, c.want) || strings.Contains(got, ".") {
+			t.Errorf("log times %s", got)
+		}
 	}
 }
 

@@ -314,15 +314,19 @@ func (t *Tracker) next(r *probe.Result) time.Duration {
 	return max(reprobeSoon-r.Ended.Sub(r.Started), reprobeBreath)
 }
 
-// fingerprint notes the attempts of a round that failed.
+// fingerprint notes the attempts of a round that failed, each once: the held-open connection is the same for many
+// rounds. A witness that refuses has not failed.
 func (i *Incident) fingerprint(r *probe.Result) {
 	for k := range r.Lanes {
 		l := &r.Lanes[k]
 		j := slices.IndexFunc(l.Stages, func(s probe.Stage) bool { return s.Outcome == probe.Failed })
-		if j < 0 || l.Local == "" && l.RequestID == "" {
+		if j < 0 || l.Local == "" && l.RequestID == "" || l.Testified() {
 			continue
 		}
-		i.Fingerprints = keepEnds(i.Fingerprints, Fingerprint{At: l.Stages[0].Started.UTC(), Lane: l.Lane, Hop: l.Hop,
-			Local: l.Local, Remote: l.Address, RequestID: l.RequestID}, maxFingerprints/4, maxFingerprints)
+		f := Fingerprint{At: l.Stages[0].Started.UTC(), Lane: l.Lane, Hop: l.Hop,
+			Local: l.Local, Remote: l.Address, RequestID: l.RequestID}
+		if !slices.Contains(i.Fingerprints, f) {
+			i.Fingerprints = keepEnds(i.Fingerprints, f, maxFingerprints/4, maxFingerprints)
+		}
 	}
 }

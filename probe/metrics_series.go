@@ -119,15 +119,15 @@ func (s *laneSeries) keep(l *Lane) {
 			continue
 		}
 		s.stages[n] = stageSeries{st.Outcome, st.Duration.Std()}
-		if st.Outcome == Failed && l.testified() {
+		if st.Outcome == Failed && l.Testified() {
 			s.stages[n].outcome = OK
 		}
 	}
 }
 
-// testified tells that a witness has shown what it is asked for: its host answers. A refusal does that too; most
+// Testified tells that a witness has shown what it is asked for: its host answers. A refusal does that too; most
 // gateways listen nowhere.
-func (l *Lane) testified() bool {
+func (l *Lane) Testified() bool {
 	return (l.Lane == LaneControl || l.Lane == LaneVantage) && l.answered()
 }
 
@@ -145,7 +145,7 @@ func (s *laneSeries) count(l *Lane) {
 	var retrans, rtos uint64
 	for i := range l.Stages {
 		st := &l.Stages[i]
-		if st.Outcome == Failed && !l.testified() {
+		if st.Outcome == Failed && !l.Testified() {
 			s.failures[failureKey{st.Stage, st.Type}]++
 		}
 		if st.TCPInfo != nil {

@@ -79,6 +79,8 @@ func brokenLanes() []probe.Lane {
 			stage(probe.StageConnect, 500*time.Microsecond, ""), stage(probe.StageTLS, 3*time.Second, probe.TLSTimedOut)}},
 		{Lane: probe.LaneBackend, Hop: "app-1", Address: "10.0.2.21:8080", Stages: []probe.Stage{
 			stage(probe.StageConnect, 300*time.Microsecond, ""), stage(probe.StageRequest, 3600*time.Microsecond, "")}},
+		{Lane: probe.LaneVantage, Hop: "default gateway", Address: "10.0.9.1:9", Stages: []probe.Stage{
+			stage(probe.StageConnect, 700*time.Microsecond, probe.TCPRefused)}},
 		{Lane: probe.LaneHeldOpen, Address: "10.0.0.10:443", HeldOpen: &probe.HeldOpenFacts{LastGoodSent: began,
 			LastGoodAnswered: began, Pending: began.Add(time.Second), Missed: began.Add(1200 * time.Millisecond)}},
 	}
