@@ -48,9 +48,10 @@ func alienSource(err error) bool {
 	return errors.As(err, &call) && call.Syscall == "bind" && errors.Is(call.Err, syscall.EADDRNOTAVAIL)
 }
 
-// connectFailure types the error of a TCP connect. An unreachable network or host is ours only when the kernel said
-// so at once and without having sent a SYN again: an ICMP error leaves the socket in SYN_SENT, a failed neighbour
-// look-up takes seconds.
+// connectFailure types the error of a TCP connect. An unreachable network or host, or a prohibition, is ours only when
+// the kernel said so at once and without having sent a SYN. Over IPv4 an ICMP error leaves the socket in SYN_SENT, over
+// IPv6 it closes it, and a packet filter's "administratively prohibited" is EACCES there; a failed neighbour look-up
+// takes seconds.
 func connectFailure(err error, info *tcpinfo.Info, took time.Duration) error {
 	e, name := errnoOf(err)
 	f := &failure{typ: TCPFailed, errno: name, err: trimOp(err)}
@@ -58,11 +59,13 @@ func connectFailure(err error, info *tcpinfo.Info, took time.Duration) error {
 		f.typ, f.err = SelfNoRoute, errAlienSource
 		return f
 	}
-	if t, ok := localErrno(e); ok {
+	if t, ok := localErrno(e); ok && (e != syscall.EACCES || sentNothing(info, took)) {
 		f.typ = t
 		return f
 	}
 	switch e {
+	case syscall.EACCES:
+		f.typ, f.err = TCPUnreachable, errors.New("administratively prohibited")
 	case syscall.ECONNREFUSED:
 		f.typ, f.err = TCPRefused, errors.New("connection refused")
 	case syscall.ECONNRESET, syscall.EPIPE:
@@ -82,7 +85,7 @@ func sentNothing(info *tcpinfo.Info, took time.Duration) bool {
 	if info == nil {
 		return took < 2*time.Millisecond
 	}
-	return info.State != tcpinfo.SynSent && info.TotalRetrans == 0 && took < 100*time.Millisecond
+	return info.State != tcpinfo.SynSent && info.SegsOut == 0 && info.TotalRetrans == 0 && took < 100*time.Millisecond
 }
 
 // trimOp drops "dial tcp 10.0.0.1:443: connect:" from an error: address and stage stand beside it already.

@@ -239,12 +239,14 @@ func dnsFailure(err error, server string) error {
 	f := &failure{typ: DNSInvalid, errno: name, err: fmt.Errorf("server %s: %w", server, trimOp(err))}
 	var ne net.Error
 	local, isLocal := localErrno(e)
+	var op *net.OpError
+	heard := errors.As(err, &op) && op.Op == "read" // an ICMP error that somebody on the way sent
 	switch {
 	case alienSource(err):
 		f.typ, f.err = SelfNoRoute, errAlienSource
-	case isLocal:
+	case isLocal && !(heard && e == syscall.EACCES):
 		f.typ = local
-	case e == syscall.ENETUNREACH:
+	case e == syscall.ENETUNREACH && !heard:
 		f.typ = SelfNoRoute
 	case e != 0:
 		f.typ = DNSUnreachable

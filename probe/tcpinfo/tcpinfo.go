@@ -68,6 +68,8 @@ type Info struct {
 	Sacked uint32 `json:"sacked"`
 	// RcvOOO counts segments that arrived here out of order: something before them is missing.
 	RcvOOO uint32 `json:"rcv_ooopack"`
+	// SegsOut counts segments that left, the SYN included.
+	SegsOut uint32 `json:"segs_out"`
 	// TotalRetrans counts retransmitted segments; tail-loss probes make it positive on healthy paths too.
 	TotalRetrans uint32 `json:"total_retrans"`
 	// DSACKDups counts retransmissions that the peer had already received.

@@ -42,7 +42,7 @@ func GetFD(fd int) *Info {
 	}
 	return &Info{
 		State: State(t.State), BytesSent: t.Bytes_sent, BytesAcked: acked, BytesReceived: received,
-		NotSent: t.Notsent_bytes, Unacked: t.Unacked, Sacked: t.Sacked, RcvOOO: t.Rcv_ooopack,
+		NotSent: t.Notsent_bytes, Unacked: t.Unacked, Sacked: t.Sacked, RcvOOO: t.Rcv_ooopack, SegsOut: t.Segs_out,
 		TotalRetrans: t.Total_retrans, DSACKDups: t.Dsack_dups, Retransmits: t.Retransmits, Backoff: t.Backoff,
 		TotalRTO: t.Total_rto, HasTotalRTO: hasTotalRTO(), RTO: t.Rto, RTT: t.Rtt, MinRTT: minRTT,
 		LastDataRecv: lastRecv, LastAckRecv: lastAck, PMTU: t.Pmtu, SndMSS: t.Snd_mss,
