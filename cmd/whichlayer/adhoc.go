@@ -26,7 +26,7 @@ type adhoc struct {
 	resolve   []string
 	ca        string
 	timeout   time.Duration
-	status    []int
+	status    []string
 	body      string
 
 	flags *pflag.FlagSet
@@ -51,7 +51,7 @@ func (a *adhoc) addFlags(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&a.resolve, "resolve", nil, "`ADDRESS` of the front, in place of asking DNS; repeatable")
 	flags.StringVar(&a.ca, "ca", "", "PEM `FILE` of the trusted roots (default the system's)")
 	flags.DurationVar(&a.timeout, "timeout", 0, "longest time of each stage (default that of a configuration)")
-	flags.IntSliceVar(&a.status, "expect-status", nil, "good status `CODES` (default every 2xx)")
+	flags.StringSliceVar(&a.status, "expect-status", nil, "good status `CODES`, with commas or repeated (default every 2xx)")
 	flags.StringVar(&a.body, "expect-body", "", "`TEXT` that the body must contain")
 }
 
@@ -141,7 +141,7 @@ func (a *adhoc) frontObject(key string) object {
 func (a *adhoc) expectObject(key string) object {
 	expect := object{}
 	if len(a.status) > 0 {
-		expect["status"] = a.status
+		expect["status"] = numbers(a.status)
 		a.note(key+".status", "expect-status")
 	}
 	if a.body != "" {
@@ -260,6 +260,19 @@ func literals(in []string) []string {
 	out := make([]string, len(in))
 	for i, s := range in {
 		out[i] = literal(s)
+	}
+	return out
+}
+
+// numbers leaves what is none to the reader of the document, which says so.
+func numbers(in []string) []any {
+	out := make([]any, len(in))
+	for i, s := range in {
+		if n, err := strconv.Atoi(s); err == nil {
+			out[i] = n
+		} else {
+			out[i] = literal(s)
+		}
 	}
 	return out
 }

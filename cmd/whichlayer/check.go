@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -69,9 +70,6 @@ func newCheckCmd() *cobra.Command {
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "print only the verdict of each target")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "print every address, certificate and kernel counter")
 	flags.StringVar(&f.color, "color", "auto", "colours: auto, always or never")
-	cmd.MarkFlagsMutuallyExclusive("json", "quiet")
-	cmd.MarkFlagsMutuallyExclusive("json", "verbose")
-	cmd.MarkFlagsMutuallyExclusive("quiet", "verbose")
 	return cmd
 }
 
@@ -80,6 +78,9 @@ func runCheck(cmd *cobra.Command, f *checkFlags, names []string) error {
 	t, err := newTerminal(cmd.OutOrStdout(), f.color, os.Getenv)
 	if err != nil {
 		return err
+	}
+	if f.json && f.quiet || f.json && f.verbose || f.quiet && f.verbose {
+		return usageError{errors.New("give only one of --json, --quiet and --verbose")}
 	}
 	cfg, err := f.load(names)
 	if err != nil {

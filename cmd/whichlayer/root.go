@@ -74,15 +74,11 @@ whichlayer says which layer broke, from when to when, and how it knows.
 		Example: `  whichlayer check --front https://orders.example.com/healthz --backend http://10.0.2.21:8080/healthz
   whichlayer validate whichlayer.yaml
   whichlayer run --config whichlayer.yaml`,
-		Args:          cobra.NoArgs,
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			err := cmd.ValidateFlagGroups() // cobra's own call comes too late to count as a check of the command line
-			*started = err == nil
-			return err
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:             cobra.NoArgs,
+		SilenceErrors:    true,
+		SilenceUsage:     true,
+		PersistentPreRun: func(*cobra.Command, []string) { *started = true },
+		RunE:             func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddCommand(commands()...)
 	return root, started

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"net"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -50,6 +53,9 @@ func newRunCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := f.checkListen(); err != nil {
+				return usageError{fmt.Errorf("--listen: %w", err)}
+			}
 			// After the first signal the default action returns, so that a second one ends the process at once.
 			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 			defer context.AfterFunc(ctx, stop)()
@@ -70,4 +76,19 @@ func newRunCmd() *cobra.Command {
 	flags.StringVar(&f.listen, "listen", "", "`HOST:PORT` of the endpoints, in place of listen: in the configuration; off for none")
 	f.log.addFlags(flags)
 	return cmd
+}
+
+// checkListen finds the mistakes that no machine would accept; whether the address is free shows when it is opened.
+func (f *runFlags) checkListen() error {
+	if f.listen == "" || f.listen == "off" {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(f.listen)
+	if err != nil {
+		return fmt.Errorf("%q is not HOST:PORT, expected something like 127.0.0.1:9853, or off", f.listen)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("port %q is out of range, expected 0 to 65535", port)
+	}
+	return nil
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/whichlayer/whichlayer/alert"
 	"github.com/whichlayer/whichlayer/probe"
+	"github.com/whichlayer/whichlayer/probe/tcpinfo"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -115,6 +116,18 @@ func TestSpan(t *testing.T) {
 	} {
 		if got := span(d); got != want {
 			t.Errorf("span(%v) = %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestReceivedFact(t *testing.T) {
+	for want, info := range map[string]tcpinfo.Info{
+		"nothing received": {},
+		"received 7 bytes, the last less than 1 ms ago": {BytesReceived: 7},
+		"received 7 bytes, the last 2.0 ms ago":         {BytesReceived: 7, LastDataRecv: 2},
+	} {
+		if got := receivedFact(&info); got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }

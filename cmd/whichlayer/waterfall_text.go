@@ -153,7 +153,11 @@ func receivedFact(i *tcpinfo.Info) string {
 	if i.BytesReceived == 0 {
 		return "nothing received"
 	}
-	return fmt.Sprintf("received %d bytes, the last %s ago", i.BytesReceived, span(time.Duration(i.LastDataRecv)*time.Millisecond))
+	ago := "less than 1 ms"
+	if i.LastDataRecv > 0 {
+		ago = span(time.Duration(i.LastDataRecv) * time.Millisecond)
+	}
+	return fmt.Sprintf("received %d bytes, the last %s ago", i.BytesReceived, ago)
 }
 
 func heldOpenText(h *probe.HeldOpenFacts) string {
