@@ -27,13 +27,24 @@ func judgeICMPRefused(f *facts) *conclusion {
 }
 
 // judgeRefused: an RST came back. The host's kernel sends it when nobody listens; a packet filter can forge it. The old
-// connection tells: a process that ended closed it, a filter resets or spares it.
+// connection tells: a process that ended closed it, a filter resets or spares it. A balancer refuses for others too: while
+// nobody behind it serves it resets what is new, and it passes on the end of what it relayed.
 func judgeRefused(f *facts) *conclusion {
 	if !f.at(StageConnect, TCPRefused, TCPReset) {
 		return nil
 	}
 	dead, filter := suspect(f.frontLayer(), CauseProcessDead), suspect(LayerNetwork, CauseFirewallReset)
+	behind, refused := f.behindBalancer()
 	switch {
+	case refused:
+		return down("front/connect: refused at once, and no hop behind the balancer serves when addressed directly",
+			behind, dead, filter).lean()
+	case f.heldClosed() && f.frontLayer() == LayerBalancer:
+		return down("front/connect: refused at once, and the old connection was closed in good order", dead,
+			suspect(LayerProxy, CauseUnknown), suspect(LayerBackend, CauseUnknown)).lean()
+	case f.heldClosed() && f.servedWhileRefused():
+		return down("front/connect: refused at once, and at first the old connection still served: its process lived",
+			filter, dead)
 	case f.heldClosed():
 		return down("front/connect: refused at once, and the old connection was closed in good order: its process ended", dead).agreed(true)
 	case f.heldReset():
@@ -43,6 +54,29 @@ func judgeRefused(f *facts) *conclusion {
 			filter, suspect(f.frontLayer(), CauseNotAccepting))
 	}
 	return down("front/connect: refused at once: nobody listens there, or a packet filter says so", dead, filter).lean()
+}
+
+// behindBalancer is who makes a balancer refuse, when none of the hops behind it serves.
+func (f *facts) behindBalancer() (Suspect, bool) {
+	if f.frontLayer() != LayerBalancer || !all(f.hops, (*Lane).broken) {
+		return Suspect{}, false
+	}
+	dead := f.deadHop()
+	switch {
+	case dead != nil && dead.answered():
+		return suspect(f.layerOf(dead.Role), CauseProcessDead), true
+	case dead == nil && len(f.brokenBackends()) > 0:
+		return suspect(LayerBackend, CauseUnknown), true
+	}
+	return suspect(f.layerOf(f.hops[len(f.hops)-1].Role), CauseUnknown), true
+}
+
+// servedWhileRefused: in an earlier round of this incident new connections were refused and the old one served.
+func (f *facts) servedWhileRefused() bool {
+	return slices.ContainsFunc(f.past, func(r *Result) bool {
+		p := newFacts(r, nil)
+		return p.at(StageConnect, TCPRefused, TCPReset) && p.heldServes()
+	})
 }
 
 // arpFailure is the time after which the last router gives a neighbour up: three tries a second apart (RFC 4861, 10,
@@ -61,8 +95,8 @@ func judgeUnreachable(f *facts) *conclusion {
 	switch {
 	case up:
 		return down(fmt.Sprintf("front/connect: %s after %s, while another port of the host answers", f.failed.Error, seconds(took)),
-			reject).agreed(took < time.Second)
-	case took >= arpFailure || f.notFoundBefore():
+			reject, suspect(LayerHost, CauseFirewallReject)).lean()
+	case f.failed.lookedFor() || f.notFoundBefore():
 		return down(fmt.Sprintf("front/connect: %s after %s: the last router got no answer from the host", f.failed.Error, seconds(took)),
 			hostDown, suspect(LayerNetwork, CausePathDown)).lean()
 	}
@@ -70,10 +104,20 @@ func judgeUnreachable(f *facts) *conclusion {
 		reject, hostDown).lean()
 }
 
+// policyAnswer is the time within which a router that forbids something answers even over a long way.
+const policyAnswer = 500 * time.Millisecond
+
+// lookedFor: a router tried to find the host before it said that it is unreachable: it took the time of all its tries,
+// or, joining a search that was under way, answered our first SYN late.
+func (s *Stage) lookedFor() bool {
+	took := s.Duration.Std()
+	return took >= arpFailure || took >= policyAnswer && s.TCPInfo != nil && s.TCPInfo.TotalRetrans == 0
+}
+
 // notFound: the last router did not find the front's host when this lane connected to it.
 func (f *facts) notFound(l *Lane) bool {
 	s := failedStage(l)
-	return s != nil && s.Type == TCPUnreachable && hostOf(l.Address) == hostOf(f.front.Address) && s.Duration.Std() >= arpFailure
+	return s != nil && s.Type == TCPUnreachable && hostOf(l.Address) == hostOf(f.front.Address) && s.lookedFor()
 }
 
 // notFoundBefore: an earlier round of this incident heard so. A later answer may come sooner, when the router was

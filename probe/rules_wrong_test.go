@@ -1,0 +1,126 @@
+package probe
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+// These are worlds in which an obvious verdict would be wrong. What is right must be among the suspects, and what is
+// wrong never confirmed.
+
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// laneOf is a lane whose stages took a millisecond each; the last one is as given.
+func laneOf(kind LaneKind, hop string, role Role, address string, last Stage) Lane {
+	l := Lane{Lane: kind, Hop: hop, Role: role, Address: address}
+	for _, n := range StageNames[1:] {
+		s := Stage{Stage: n, Outcome: OK, Started: noon, Duration: Seconds(time.Millisecond)}
+		if n == last.Stage {
+			last.Started, last.Duration = noon, max(last.Duration, Seconds(time.Millisecond))
+			s = last
+		}
+		l.Stages = append(l.Stages, s)
+		if n == last.Stage {
+			break
+		}
+	}
+	return l
+}
+
+func failing(n StageName, t Type) Stage {
+	return Stage{Stage: n, Outcome: Failed, Type: t, Code: t.Code(), Error: string(t)}
+}
+func passing(n StageName) Stage { return Stage{Stage: n, Outcome: OK} }
+
+// fineLane serves; a control lane only connects.
+func fineLane(kind LaneKind, hop string, role Role, address string) Lane {
+	if kind == LaneControl {
+		return laneOf(kind, hop, role, address, passing(StageConnect))
+	}
+	l := laneOf(kind, hop, role, address, passing(StageResponse))
+	l.HTTP = &HTTPFacts{Status: 200, Date: noon}
+	return l
+}
+
+// oldConnection is the held-open lane after its connection ended, or while it lives.
+func oldConnection(s Stage) Lane {
+	s.Stage, s.Started = StageRequest, noon
+	l := Lane{Lane: LaneHeldOpen, Stages: []Stage{s}, HeldOpen: &HeldOpenFacts{Since: noon.Add(-time.Hour), LastGoodAnswered: noon}}
+	if s.Outcome == Failed {
+		l.HeldOpen.Died = noon
+	}
+	return l
+}
+
+func roundOf(lanes ...Lane) *Result {
+	return &Result{Target: "x", Started: noon, Ended: noon.Add(time.Second), Lanes: lanes}
+}
+
+// wantOpen holds a verdict against the truth, which the round alone cannot prove.
+func wantOpen(t *testing.T, v Verdict, truth Layer) {
+	t.Helper()
+	if v.Confidence == Confirmed {
+		t.Errorf("confirmed: %+v", v)
+	}
+	if !slices.ContainsFunc(v.Suspects, func(s Suspect) bool { return s.Layer == truth }) {
+		t.Errorf("%s is not among the suspects: %+v", truth, v.Suspects)
+	}
+}
+
+// TestHostRejects: firewalld answers with ICMP host-prohibited by default, from the host itself.
+func TestHostRejects(t *testing.T) {
+	t.Parallel()
+	v := Attribute(roundOf(laneOf(LaneFront, "", RoleFront, "10.0.0.1:443", failing(StageConnect, TCPUnreachable)),
+		fineLane(LaneControl, "p", RoleProxy, "10.0.0.1:22")), nil)
+	wantOpen(t, v, LayerHost)
+	wantOpen(t, v, LayerNetwork)
+}
+
+// TestBalancerRefusesForTheProxy: a balancer resets new connections while nobody behind it lives, and passes on the end
+// of the old one.
+func TestBalancerRefusesForTheProxy(t *testing.T) {
+	t.Parallel()
+	v := Attribute(roundOf(laneOf(LaneFront, "f5", RoleBalancer, "10.0.0.10:443", failing(StageConnect, TCPRefused)),
+		laneOf(LaneVia, "stunnel", RoleProxy, "10.0.1.11:443", failing(StageConnect, TCPRefused)),
+		oldConnection(failing(StageRequest, HTTPClosed))), nil)
+	wantOpen(t, v, LayerProxy)
+	if v.Layer != LayerProxy || v.Cause != CauseProcessDead {
+		t.Errorf("%+v", v)
+	}
+}
+
+// TestBalancerRefusesForTheBackend: its monitor asks the service itself.
+func TestBalancerRefusesForTheBackend(t *testing.T) {
+	t.Parallel()
+	v := Attribute(roundOf(laneOf(LaneFront, "f5", RoleBalancer, "10.0.0.10:443", failing(StageConnect, TCPRefused)),
+		laneOf(LaneVia, "stunnel", RoleProxy, "10.0.1.11:443", failing(StageRequest, HTTPReset)),
+		laneOf(LaneBackend, "app", RoleBackend, "10.0.2.21:80", failing(StageConnect, TCPRefused)),
+		oldConnection(failing(StageRequest, HTTPClosed))), nil)
+	wantOpen(t, v, LayerBackend)
+}
+
+// TestBalancerAloneRefuses: what stands behind it serves.
+func TestBalancerAloneRefuses(t *testing.T) {
+	t.Parallel()
+	v := Attribute(roundOf(laneOf(LaneFront, "f5", RoleBalancer, "10.0.0.10:443", failing(StageConnect, TCPRefused)),
+		fineLane(LaneVia, "stunnel", RoleProxy, "10.0.1.11:443"),
+		oldConnection(failing(StageRequest, HTTPClosed))), nil)
+	wantOpen(t, v, LayerBalancer)
+	if v.Layer != LayerBalancer {
+		t.Errorf("%+v", v)
+	}
+}
+
+// TestRefusedWhileServing: the old connection served on at first, so the process lived; that it was closed later proves
+// nothing.
+func TestRefusedWhileServing(t *testing.T) {
+	t.Parallel()
+	front := laneOf(LaneFront, "", RoleFront, "10.0.0.1:443", failing(StageConnect, TCPRefused))
+	before := roundOf(front, oldConnection(passing(StageRequest)))
+	v := Attribute(roundOf(front, oldConnection(failing(StageRequest, HTTPClosed))), []*Result{before})
+	wantOpen(t, v, LayerNetwork)
+	if v := Attribute(roundOf(front, oldConnection(failing(StageRequest, HTTPClosed))), nil); v.Confidence != Confirmed {
+		t.Errorf("a process that ended: %+v", v)
+	}
+}
