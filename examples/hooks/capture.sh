@@ -13,8 +13,8 @@
 # (WHICHLAYER_SERVICE_FILTER): the probes and the users. To find the probes that failed in it, use the filter that the
 # message shows.
 #
-# tcpdump needs the right to capture: run whichlayer's unit with AmbientCapabilities=CAP_NET_RAW, or
-#   setcap cap_net_raw+ep "$(command -v tcpdump)"
+# Install it with: install -D -m 755 -t /usr/local/lib/whichlayer capture.sh
+# tcpdump needs the right to capture: as root it has it; under systemd see the end of ../systemd/whichlayer.service.
 #
 # Settings, all by environment:
 #   CAPTURE_DIR        where recordings and state files go       (default /var/lib/whichlayer/captures)
