@@ -73,6 +73,20 @@ func (l *Lane) answered() bool {
 	return s != nil && (s.Good() || s.Type == TCPRefused && (s.TCPInfo == nil || s.TCPInfo.State != tcpinfo.SynSent))
 }
 
+// served tells that the lane is known to have gone well before: by itself, or in an earlier round.
+func (f *facts) served(l *Lane) bool {
+	return !l.Served.IsZero() || slices.ContainsFunc(f.past, func(r *Result) bool {
+		return slices.ContainsFunc(r.Lanes, func(o Lane) bool { return o.Lane == l.Lane && o.Hop == l.Hop && !o.Extra && o.fine() })
+	})
+}
+
+// accuses tells that a lane past the usual way fails and that this is news: one that never worked while users were
+// served is just closed to us, unless the same way to another of its role is open.
+func (f *facts) accuses(l *Lane) bool {
+	open := func(o *Lane) bool { return o.Role == l.Role && (o.fine() || f.served(o)) }
+	return l.broken() && (!f.served(f.front) || anyOf(f.hops, open) || anyOf(f.backends, open))
+}
+
 // stage is the lane's stage of that name, nil if it has none.
 func (l *Lane) stage(n StageName) *Stage {
 	for i := range l.Stages {
@@ -120,7 +134,7 @@ func (f *facts) frontLayer() Layer { return f.layerOf(f.front.Role) }
 func (f *facts) culprit() (layer Layer, same int) {
 	layer = f.frontLayer()
 	for _, h := range f.hops {
-		if s := failedStage(h); s != nil && s.Stage == f.failed.Stage && h.broken() {
+		if s := failedStage(h); s != nil && s.Stage == f.failed.Stage && f.accuses(h) {
 			layer = f.layerOf(h.Role)
 			same++
 		}
@@ -131,7 +145,7 @@ func (f *facts) culprit() (layer Layer, same int) {
 // deadHop is a hop behind the front whose own lane already fails at connect; nil if there is none.
 func (f *facts) deadHop() *Lane {
 	for _, h := range f.hops {
-		if s := failedStage(h); s != nil && s.Stage == StageConnect && h.broken() {
+		if s := failedStage(h); s != nil && s.Stage == StageConnect && f.accuses(h) {
 			return h
 		}
 	}

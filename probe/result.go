@@ -83,6 +83,8 @@ type Lane struct {
 	Addresses []string `json:"addresses,omitempty"`
 	// Extra marks a further look that was made because another lane failed.
 	Extra bool `json:"extra,omitempty"`
+	// Served is when this lane last went well from end to end, before this round; zero if it never did.
+	Served time.Time `json:"served,omitzero"`
 	// Hanging marks an attempt that timed out and was left open, to see when it ends.
 	Hanging  bool           `json:"hanging,omitempty"`
 	Stages   []Stage        `json:"stages"`

@@ -290,3 +290,27 @@ func TestRoundLeavesNothing(t *testing.T) {
 	})
 	eventually(t, "goroutines have ended", func() bool { return runtime.NumGoroutine() <= before })
 }
+
+// TestServed: a lane says when it last went well, before the round that it is in.
+func TestServed(t *testing.T) {
+	t.Parallel()
+	broken := atomic.Bool{}
+	at := serveHTTP(t, nil, func(w http.ResponseWriter, q *http.Request) {
+		if broken.Load() {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	})
+	target := newTestTarget(t, `front: {url: "http://%s/"}, backend: {name: never, url: "http://%s/"}`, at, closedPort(t))
+	var served []time.Time
+	for _, b := range []bool{false, true, true} {
+		broken.Store(b)
+		r := target.Round(t.Context(), time.Now(), ByCheck)
+		served = append(served, laneNamed(t, &r, LaneFront, "").Served)
+		if never := laneNamed(t, &r, LaneBackend, "never"); !never.Served.IsZero() {
+			t.Errorf("a lane that never went well did at %v", never.Served)
+		}
+	}
+	if !served[0].IsZero() || served[1].IsZero() || !served[2].Equal(served[1]) {
+		t.Errorf("served: %v", served)
+	}
+}

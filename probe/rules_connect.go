@@ -58,7 +58,7 @@ func judgeRefused(f *facts) *conclusion {
 
 // behindBalancer is who makes a balancer refuse, when none of the hops behind it serves.
 func (f *facts) behindBalancer() (Suspect, bool) {
-	if f.frontLayer() != LayerBalancer || !all(f.hops, (*Lane).broken) {
+	if f.frontLayer() != LayerBalancer || !all(f.hops, f.accuses) {
 		return Suspect{}, false
 	}
 	dead := f.deadHop()

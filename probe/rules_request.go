@@ -18,10 +18,10 @@ func judgeBalancerOnly(f *facts) *conclusion {
 		suspect(LayerBalancer, CauseNotRelaying), suspect(LayerNetwork, CauseDataDropped)).lean()
 }
 
-// brokenBackends are the backends whose own lane failed.
+// brokenBackends are the backends whose own lane fails now and did not always.
 func (f *facts) brokenBackends() (out []*Lane) {
 	for _, b := range f.backends {
-		if b.broken() {
+		if f.accuses(b) {
 			out = append(out, b)
 		}
 	}
@@ -52,9 +52,9 @@ func judgeBackendRefused(f *facts) *conclusion {
 		if !b.failedWith(TCPRefused) || !b.answered() {
 			continue
 		}
-		ended := f.failed.Type == HTTPReset || f.failed.Type == HTTPClosed || f.failed.Type == HTTPStatus
+		ended := f.failed.Type == HTTPReset || f.failed.Type == HTTPClosed || f.unreached()
 		return down(fmt.Sprintf("%s: refused when addressed directly", title(b)), suspect(LayerBackend, CauseProcessDead)).
-			agreed(ended && len(f.backends) == 1)
+			agreed(ended && len(f.backends) == 1 && f.served(b))
 	}
 	return nil
 }
@@ -80,15 +80,26 @@ func judgeBackendSame(f *facts) *conclusion {
 		if cause == CauseNoAnswer {
 			cause = f.silence(b)
 		}
-		alike := s.Type == f.failed.Type || cause == CauseCloses && backendCauses[f.failed.Type] == CauseCloses
+		alike := s.Type == f.failed.Type && (s.Type != HTTPStatus || sameStatus(b, f.front)) ||
+			cause == CauseCloses && backendCauses[f.failed.Type] == CauseCloses
 		c := down(fmt.Sprintf("%s: fails at %s when addressed directly, %s", title(b), s.Stage, s.Error), suspect(LayerBackend, cause))
 		if len(f.brokenBackends()) < len(f.backends) {
 			c.suspects[0].Cause = CausePartial
 			return c
 		}
-		return c.agreed(alike)
+		return c.agreed(alike && f.served(b))
 	}
 	return nil
+}
+
+func sameStatus(a, b *Lane) bool {
+	return a.HTTP != nil && b.HTTP != nil && a.HTTP.Status == b.HTTP.Status
+}
+
+// unreached tells that the front's status is one that a proxy gives for a backend which it does not reach (RFC 9110,
+// 15.6).
+func (f *facts) unreached() bool {
+	return f.at(StageResponse, HTTPStatus) && f.front.HTTP != nil && f.front.HTTP.Status >= 502 && f.front.HTTP.Status <= 504
 }
 
 // frozenAfter is how long a request must stay unanswered to be more than slow.
@@ -160,14 +171,14 @@ func judgeLinkEnded(f *facts) *conclusion {
 }
 
 // judgeProxyStatus: an error status that the backend does not give past the proxy. 502, 503 and 504 are what a proxy says
-// of a backend that it does not reach (RFC 9110, 15.6); any other it made for reasons of its own.
+// of a backend that it does not reach; any other it made for reasons of its own.
 func judgeProxyStatus(f *facts) *conclusion {
 	if !f.backendsFine() || !f.at(StageResponse, HTTPStatus) || f.front.HTTP == nil {
 		return nil
 	}
 	because := fmt.Sprintf("front/response: HTTP %d, while every backend answers as expected when addressed directly", f.front.HTTP.Status)
 	link, proxy := suspect(LayerLink, CauseLinkDown), suspect(f.tlsLayer(), CauseErrorStatus)
-	if s := f.front.HTTP.Status; s >= 502 && s <= 504 {
+	if f.unreached() {
 		return down(because, link, proxy).lean()
 	}
 	return down(because, proxy, suspect(LayerBackend, CauseErrorStatus)).lean()

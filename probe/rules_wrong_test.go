@@ -124,3 +124,58 @@ func TestRefusedWhileServing(t *testing.T) {
 		t.Errorf("a process that ended: %+v", v)
 	}
 }
+
+// TestBackendClosedToUs: the direct way to the backend never worked, so its failure says nothing of today's outage.
+func TestBackendClosedToUs(t *testing.T) {
+	t.Parallel()
+	for name, direct := range map[string]Lane{
+		"refuses us":         laneOf(LaneBackend, "app", RoleBackend, "10.0.2.21:80", failing(StageConnect, TCPRefused)),
+		"wants other heads":  laneOf(LaneBackend, "app", RoleBackend, "10.0.2.21:80", failing(StageResponse, HTTPStatus)),
+		"never answers us":   laneOf(LaneBackend, "app", RoleBackend, "10.0.2.21:80", failing(StageRequest, HTTPTimedOut)),
+		"resets our request": laneOf(LaneBackend, "app", RoleBackend, "10.0.2.21:80", failing(StageRequest, HTTPReset)),
+	} {
+		for _, end := range []Stage{failing(StageResponse, HTTPStatus), failing(StageRequest, HTTPReset), failing(StageRequest, HTTPTimedOut)} {
+			front := laneOf(LaneFront, "", RoleProxy, "10.0.1.11:443", end)
+			v := Attribute(roundOf(front, direct), nil)
+			if v.Confidence == Confirmed {
+				t.Errorf("%s, front %s, and nothing is known from before: %+v", name, end.Type, v)
+			}
+			front.Served = noon.Add(-time.Minute)
+			if v := Attribute(roundOf(front, direct), nil); v.Layer == LayerBackend && v.Confidence != Ambiguous && end.Type != HTTPStatus {
+				t.Errorf("%s, front %s, and it never did otherwise: %+v", name, end.Type, v)
+			}
+		}
+	}
+}
+
+// TestBackendStopped: the direct way worked a moment ago.
+func TestBackendStopped(t *testing.T) {
+	t.Parallel()
+	front := laneOf(LaneFront, "", RoleProxy, "10.0.1.11:443", failing(StageRequest, HTTPReset))
+	direct := laneOf(LaneBackend, "app", RoleBackend, "10.0.2.21:80", failing(StageConnect, TCPRefused))
+	direct.Served = noon.Add(-time.Second)
+	if v := Attribute(roundOf(front, direct), nil); v.Layer != LayerBackend || v.Confidence != Confirmed {
+		t.Errorf("%+v", v)
+	}
+	front.Stages[len(front.Stages)-1] = failing(StageResponse, HTTPStatus)
+	front.HTTP = &HTTPFacts{Status: 404}
+	if v := Attribute(roundOf(front, direct), nil); v.Confidence == Confirmed {
+		t.Errorf("a status that no proxy gives for a backend that it does not reach: %+v", v)
+	}
+}
+
+// TestOtherStatusIsAnotherFault: the backend's status is not the one that users get.
+func TestOtherStatusIsAnotherFault(t *testing.T) {
+	t.Parallel()
+	front := laneOf(LaneFront, "", RoleProxy, "10.0.1.11:443", failing(StageResponse, HTTPStatus))
+	direct := laneOf(LaneBackend, "app", RoleBackend, "10.0.2.21:80", failing(StageResponse, HTTPStatus))
+	front.HTTP, direct.HTTP = &HTTPFacts{Status: 502}, &HTTPFacts{Status: 401}
+	direct.Served = noon.Add(-time.Second)
+	if v := Attribute(roundOf(front, direct), nil); v.Confidence == Confirmed {
+		t.Errorf("%+v", v)
+	}
+	direct.HTTP.Status = 502
+	if v := Attribute(roundOf(front, direct), nil); v.Confidence != Confirmed || v.Layer != LayerBackend {
+		t.Errorf("the same status: %+v", v)
+	}
+}

@@ -38,6 +38,7 @@ type Target struct {
 	// patient is used by rounds only, of which one runs at a time; late is set when an attempt that was left open was
 	// answered within full patience.
 	patient patience
+	served  map[string]time.Time // by lane: when it last went well from end to end; used by rounds only
 	late    atomic.Bool
 }
 
@@ -47,7 +48,7 @@ func NewTarget(cfg config.Target, env *Env) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Target{cfg: cfg, env: env, plan: p, wake: make(chan Trigger, 1)}
+	t := &Target{cfg: cfg, env: env, plan: p, wake: make(chan Trigger, 1), served: map[string]time.Time{}}
 	t.left = newLeftOpen(t.answeredLate)
 	if cfg.HeldOpen != nil && *cfg.HeldOpen > 0 && p.front.http() {
 		t.held = newHeldOpen(p.front, env, cfg.HeldOpen.Std(), func() { t.rouse(ByHeldOpen) })
@@ -103,6 +104,7 @@ func (t *Target) Round(ctx context.Context, due time.Time, by Trigger) Result {
 	start := time.Now()
 	res := Result{Target: t.cfg.Name, Round: t.round, Due: due.UTC(), Started: start.UTC(), Trigger: by}
 	r.run()
+	t.noteServed(r.lanes)
 	res.Lanes = r.lanes
 	t.patient.note(r.lanes, r.frontFine())
 	if t.held != nil {
@@ -115,6 +117,20 @@ func (t *Target) Round(ctx context.Context, due time.Time, by Trigger) Result {
 	res.Late = t.left.takeLate()
 	res.Self = t.self(&res, start)
 	return res
+}
+
+// noteServed tells each lane when it last went well, so that one which never did is not taken for news.
+func (t *Target) noteServed(lanes []Lane) {
+	for i := range lanes {
+		l := &lanes[i]
+		if l.Extra || l.Lane == LaneVantage {
+			continue
+		}
+		key := string(l.Lane) + "/" + l.Hop
+		if l.Served = t.served[key]; l.fine() {
+			t.served[key] = l.Stages[0].Started
+		}
+	}
 }
 
 // self is the prober's own health during a round.
