@@ -166,24 +166,23 @@ func (e *end) heldGood(r *probe.Result) time.Time {
 
 // lastKnownBad is the last instant at which a stage that failed proves badness.
 //
-// An answer, be it a refusal, is true when it left the peer. A timeout with nothing acknowledged proves it when the
+// An answer, be it a refusal, is true when it left the peer; one to a handshake is chosen with the ClientHello, and took
+// long to make. A timeout with nothing acknowledged proves it when the
 // last (re)transmission was lost, less than one retransmission timeout before the end. A timeout of an attempt that the
 // frozen peer's kernel has acknowledged proves it to its very end: a process that runs would have answered what it
 // holds. Any other timeout, such as that of a proxy that waits for somebody else, and slowness prove only their beginning.
 func lastKnownBad(f fault, v probe.Verdict) time.Time {
 	s, info := f.stage, f.stage.TCPInfo
-	known := s.Started
+	asked := s.Started
+	if !timedOut(s.Type) {
+		asked = f.asked()
+	}
+	known := asked
 	switch {
 	case s.Outcome != probe.Failed:
 	case !timedOut(s.Type):
-		rtt := s.Duration.Std()
-		if info != nil && info.RTT > 0 {
-			rtt = time.Duration(info.RTT) * time.Microsecond
-		}
-		if s.Stage == probe.StageConnect || info != nil && info.RTT > 0 {
-			known = s.Ended().Add(-rtt)
-		} else {
-			known = s.Ended()
+		if s.Stage != probe.StageTLS && info != nil && info.RTT > 0 {
+			known = s.Ended().Add(-answerAge(info))
 		}
 	case s.Type == probe.DNSTimedOut:
 		// Every server is asked at least twice, in equal shares of the time: the last question is not older than half.
@@ -194,7 +193,27 @@ func lastKnownBad(f fault, v probe.Verdict) time.Time {
 	case frozen(v):
 		known = s.Ended()
 	}
-	return later(known, s.Started)
+	return later(known, asked)
+}
+
+// asked is when the question went out whose answer the stage saw: a response's status was decided before we began to
+// read it.
+func (f fault) asked() time.Time {
+	for i := range f.lane.Stages {
+		if s := &f.lane.Stages[i]; f.stage.Stage == probe.StageResponse && s.Stage == probe.StageRequest && !s.Started.IsZero() {
+			return s.Started
+		}
+	}
+	return f.stage.Started
+}
+
+// kernelTick is how coarse the kernel's ages are, at CONFIG_HZ=100.
+const kernelTick = 10 * time.Millisecond
+
+// answerAge is how long before we had read it an answer left the peer: it was on its way, and waited in our kernel until
+// this process ran.
+func answerAge(i *tcpinfo.Info) time.Duration {
+	return time.Duration(i.RTT)*time.Microsecond + time.Duration(i.LastDataRecv)*time.Millisecond + kernelTick
 }
 
 // timedOut tells that the type is silence, not an answer.
