@@ -61,7 +61,7 @@ func sentence(l *Lane) string {
 	case s.Type == TLSTimedOut || s.Type == HTTPTimedOut || s.Type == AppTimedOut:
 		return strings.Replace(acked(s), "front", title(l), 1)
 	case s.Type == TCPTimedOut && s.TCPInfo != nil:
-		return fmt.Sprintf("%s/connect: no answer in %s to %d SYNs", title(l), seconds(s.Duration.Std()), 1+s.TCPInfo.TotalRetrans)
+		return fmt.Sprintf("%s/connect: no answer in %s to %s", title(l), seconds(s.Duration.Std()), syns(1+s.TCPInfo.TotalRetrans))
 	}
 	return fmt.Sprintf("%s/%s: %s after %s", title(l), s.Stage, s.Error, seconds(s.Duration.Std()))
 }
@@ -185,4 +185,11 @@ func orNothing(before, s string) string {
 		return ""
 	}
 	return before + s
+}
+
+func syns(n uint32) string {
+	if n == 1 {
+		return "1 SYN"
+	}
+	return fmt.Sprintf("%d SYNs", n)
 }

@@ -235,7 +235,7 @@ func (b *board) item(p paint, mark string, textPaint paint, text string) []strin
 
 // sent is what would have been sent: the newest in full, those before it in a line each.
 func (b *board) sent(s *story) []string {
-	lines := []string{b.paint(faint, " alerts that would have been sent, the newest first")}
+	lines := []string{b.paint(faint, " alerts that would have been sent (times are UTC), the newest first")}
 	if len(s.notices) == 0 {
 		lines = append(lines, b.paint(faint, "   none"))
 	}
@@ -257,7 +257,7 @@ const sentLines = 11
 
 // headline is a message's first line.
 func (b *board) headline(n notice) string {
-	text := fmt.Sprintf(" %s %s  %-9s", b.symbol("▌", "|"), n.at.Local().Format("15:04:05"), n.Word())
+	text := fmt.Sprintf(" %s %s  %-9s", b.symbol("▌", "|"), n.at.UTC().Format("15:04:05"), n.Word())
 	return b.paint(eventPaint(n.Event.Event), text) + " " + b.clip(b.clean(n.Headline()), b.width-2-cells(text))
 }
 
@@ -265,7 +265,7 @@ func (b *board) headline(n notice) string {
 func (b *board) details(n notice) (lines []string) {
 	i := n.Event.Incident
 	rows := [][2]string{{"began", shortRange(i.StartsAfter, &i.StartsBefore)}}
-	if n.Ended(time.Local) != "" {
+	if n.Ended(time.UTC) != "" {
 		rows = append(rows, [2]string{"ended", shortRange(i.EndsAfter, i.EndsBefore)})
 	}
 	rows = append(rows, [2]string{"logs", n.LogTimes(time.UTC)}, [2]string{"capture", n.CaptureFilter()})
@@ -285,11 +285,11 @@ func shortRange(after, before *time.Time) string {
 		return "not known yet"
 	}
 	const layout = "15:04:05.000"
-	to := before.In(time.Local).Format(layout)
+	to := before.In(time.UTC).Format(layout)
 	if after == nil {
 		return "before " + to
 	}
-	return fmt.Sprintf("between %s and %s (%s)", after.In(time.Local).Format(layout), to, span(before.Sub(*after)))
+	return fmt.Sprintf("between %s and %s (%s)", after.In(time.UTC).Format(layout), to, span(before.Sub(*after)))
 }
 
 // clip cuts a text without colours to a width.

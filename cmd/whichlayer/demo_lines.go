@@ -27,7 +27,7 @@ func (t *ticker) Draw(s *story, _ time.Time) error {
 	var b strings.Builder
 	for _, l := range lines {
 		text := wrap(t.clean(l.text), cells(lineTime)+2, t.width)
-		fmt.Fprintf(&b, "%s  %s\n", t.paint(faint, l.at.Local().Format(lineTime)), t.paint(l.p, text))
+		fmt.Fprintf(&b, "%s  %s\n", t.paint(faint, l.at.UTC().Format(lineTime)), t.paint(l.p, text))
 	}
 	_, err := io.WriteString(t.out, b.String())
 	return err

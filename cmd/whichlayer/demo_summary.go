@@ -17,7 +17,7 @@ func (s *story) summary(t terminal) string {
 		return "\nNothing was broken, and nothing was said.\n"
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%s\n", t.paint(strong, "What was true"+strings.Repeat(" ", saidColumn-len("What was true"))+"What whichlayer said"))
+	fmt.Fprintf(&b, "\n%s\n", t.paint(strong, t.pad("What was true (times are UTC)", saidColumn)+"What whichlayer said"))
 	held, all := 0, 0
 	for i := range s.past {
 		e := &s.past[i]
@@ -104,7 +104,7 @@ func stamp(t time.Time) string {
 	if t.IsZero() {
 		return "still lasts"
 	}
-	return t.Local().Format("15:04:05.000")
+	return t.UTC().Format("15:04:05.000")
 }
 
 // boundsText is an interval as clock times; the second omits what it shares with the first.
@@ -115,5 +115,5 @@ func boundsText(after, before *time.Time) string {
 	case after == nil:
 		return "before " + stamp(*before)
 	}
-	return fmt.Sprintf("%s to %s (%s)", stamp(*after), before.Local().Format("05.000"), span(before.Sub(*after)))
+	return fmt.Sprintf("%s to %s (%s)", stamp(*after), before.UTC().Format("05.000"), span(before.Sub(*after)))
 }
