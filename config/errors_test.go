@@ -87,7 +87,7 @@ func TestNoSuchFile(t *testing.T) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v, expected fs.ErrNotExist", err)
 	}
-	if want := "none.yaml: can not be read: no such file or directory"; !strings.HasSuffix(err.Error(), want) {
+	if want := "none.yaml: cannot be read: no such file or directory"; !strings.HasSuffix(err.Error(), want) {
 		t.Errorf("got %q, expected ... %q", err, want)
 	}
 }
@@ -106,8 +106,8 @@ func TestUnreadableFiles(t *testing.T) {
 		start := time.Now()
 		_, err := Load(path)
 		want := map[string]string{
-			"folder": ": can not be read: not a regular file",
-			"large":  fmt.Sprintf(": can not be read: too large: %d bytes, expected at most %d", 10<<20/7*7, maxSize),
+			"folder": ": cannot be read: not a regular file",
+			"large":  fmt.Sprintf(": cannot be read: too large: %d bytes, expected at most %d", 10<<20/7*7, maxSize),
 			"binary": ":1:1: control character 0x7f, expected a YAML text file",
 			"utf16":  ":1:1: byte 0xff is not UTF-8, expected a YAML text file",
 			"nul":    ":1:10: control character 0x00, expected a YAML text file",

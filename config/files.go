@@ -139,7 +139,7 @@ func (l *loader) certificates(path string, e *Endpoint) {
 	e.digest = hex.EncodeToString(contents.Sum(nil))
 }
 
-// roots parses a CA file. One certificate that can not be parsed spoils it: x509's own loader would leave it out
+// roots parses a CA file. One certificate that cannot be parsed spoils it: x509's own loader would leave it out
 // silently, and the chain would fail some day for no visible reason.
 func (l *loader) roots(path string, e *Endpoint, data []byte) {
 	pool, n := x509.NewCertPool(), 0

@@ -93,7 +93,7 @@ func readFile(path string, limit int64) (data []byte, public bool, err error) {
 	return data, info.Mode().Perm()&0o004 != 0, err
 }
 
-func reason(err error) string { return "can not be read: " + bare(err) }
+func reason(err error) string { return "cannot be read: " + bare(err) }
 
 // bare is the error without operation and path, which the message has already.
 func bare(err error) string {

@@ -13,7 +13,7 @@ import (
 // Error is one mistake in a configuration file.
 type Error struct {
 	File string
-	// Line and Column count from 1; 0 when the mistake has no place, such as a file that can not be read.
+	// Line and Column count from 1; 0 when the mistake has no place, such as a file that cannot be read.
 	Line, Column int
 	// Key is the path of the value, such as targets[0].front.url; empty for the file as a whole.
 	Key string

@@ -2,7 +2,7 @@ package config
 
 import "log/slog"
 
-// Secret is a value that never prints. The text is kept behind a pointer, because package fmt can not always ask a
+// Secret is a value that never prints. The text is kept behind a pointer, because package fmt cannot always ask a
 // value how it wants to be shown: of unexported fields, and for a verb that does not fit, it prints what is there.
 type Secret struct{ text *string }
 

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// validate reports what is well formed but can not be meant: missing values, contradictions, names twice. It looks at
+// validate reports what is well formed but cannot be meant: missing values, contradictions, names twice. It looks at
 // the values as they stand in the file, before settle, so that each mistake has a place.
 func (l *loader) validate() {
 	if l.failed("") {

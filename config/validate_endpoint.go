@@ -164,7 +164,7 @@ func (l *loader) header(path, name, value string) {
 	case !httpguts.ValidHeaderFieldName(name):
 		l.failAt(path, "%s is not a header's name", quote(name))
 	case !httpguts.ValidHeaderFieldValue(value):
-		l.failAt(path, "the value has characters that a header can not carry")
+		l.failAt(path, "the value has characters that a header cannot carry")
 	case ours[key] != "":
 		l.failAt(path, "the prober writes this header itself, expected %s", ours[key])
 	case slices.Contains(secretHeaders, key) && !variable:

@@ -129,7 +129,7 @@ func (l *loader) command(path string, argv []string) {
 	}
 	switch info, err := os.Stat(argv[0]); {
 	case err != nil:
-		l.failAt(program, "%s can not be started: %s", quote(argv[0]), bare(err))
+		l.failAt(program, "%s cannot be started: %s", quote(argv[0]), bare(err))
 	case !info.Mode().IsRegular() || info.Mode().Perm()&0o111 == 0:
 		l.failAt(program, "%s is not an executable file", quote(argv[0]))
 	}

@@ -32,7 +32,7 @@ func (t *Target) warnings() (all []string) {
 			"so a host that is down looks like dropped packets", d))
 	}
 	if len(t.Backends) == 0 {
-		all = append(all, "no backend: a broken backend can not be told from a broken proxy")
+		all = append(all, "no backend: a broken backend cannot be told from a broken proxy")
 	}
 	if len(t.Via) == 0 && !t.frontIsProxy() {
 		all = append(all, "no via: the boxes between the users and the backend are looked at as one")

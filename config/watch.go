@@ -105,7 +105,7 @@ func (w *Watcher) told(changed map[string]digest) {
 
 // look reads a file unless size and time are those of an earlier look. A look within two seconds of the change is
 // not relied on later: the clock of some file systems is that coarse, and the file may have changed again. A file that
-// is there but can not be read counts as one more content, so that the owner hears of it.
+// is there but cannot be read counts as one more content, so that the owner hears of it.
 func (w *Watcher) look(path string) (digest, bool) {
 	info, err := os.Stat(path)
 	if err != nil {
