@@ -6,9 +6,9 @@ import (
 )
 
 // judgePaused: this process did not run for a while. Deadlines fired late or beside their answers, so nothing that
-// failed in such a round means anything.
+// failed or took long in such a round means anything.
 func judgePaused(f *facts) *conclusion {
-	if len(f.now.Self.Gaps) == 0 || f.failed == nil && f.front.fine() {
+	if len(f.now.Self.Gaps) == 0 || f.front.fine() && !f.front.slow() && (f.held == nil || f.heldServes()) {
 		return nil
 	}
 	g := f.now.Self.Gaps[0]

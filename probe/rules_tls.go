@@ -2,6 +2,7 @@ package probe
 
 import (
 	"fmt"
+	"slices"
 )
 
 // established tells that the front's connection stood when it failed with a timeout.
@@ -92,7 +93,7 @@ func judgeCertificate(f *facts) *conclusion {
 	if !ok {
 		return nil
 	}
-	layer, same := f.culprit()
+	layer, same := f.certOwner()
 	c := down("front/tls: "+f.failed.Error, suspect(layer, cause))
 	switch cause {
 	case CauseCertExpired:
@@ -104,6 +105,23 @@ func judgeCertificate(f *facts) *conclusion {
 	return c
 }
 
+// certOwner is the layer of the last box on the way that shows the front's certificate: a box in front of it passes the
+// handshake on.
+func (f *facts) certOwner() (layer Layer, same int) {
+	layer = f.frontLayer()
+	for _, h := range f.hops {
+		if sameCert(h.TLS, f.front.TLS) {
+			layer = f.layerOf(h.Role)
+			same++
+		}
+	}
+	return layer, same
+}
+
+func sameCert(a, b *TLSFacts) bool {
+	return a != nil && b != nil && a.Subject == b.Subject && a.Issuer == b.Issuer && a.NotBefore.Equal(b.NotBefore) && a.NotAfter.Equal(b.NotAfter)
+}
+
 func failedType(f *facts) Type {
 	if f.failed == nil {
 		return ""
@@ -111,9 +129,9 @@ func failedType(f *facts) Type {
 	return f.failed.Type
 }
 
-// clockAgrees: a host behind the proxy tells the time that we have.
+// clockAgrees: a host of the service tells the time that we have.
 func (f *facts) clockAgrees() bool {
-	return anyOf(f.backends, func(b *Lane) bool {
+	return anyOf(slices.Concat(f.backends, f.hops, []*Lane{f.front}), func(b *Lane) bool {
 		return b.HTTP != nil && !b.HTTP.Date.IsZero() && b.HTTP.Date.Sub(b.Stages[len(b.Stages)-1].Ended()).Abs() <= clockSlack
 	})
 }

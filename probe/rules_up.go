@@ -38,8 +38,9 @@ func judgeExpiring(f *facts) *conclusion {
 		return nil
 	}
 	left := f.front.TLS.NotAfter.Sub(f.now.Started)
+	layer, _ := f.certOwner()
 	return degraded(fmt.Sprintf("front/tls: the certificate ends on %s, in %.1f days; expected are at least %d",
-		stamp(f.front.TLS.NotAfter), left.Hours()/24, f.front.TLS.MinDays), suspect(f.frontLayer(), CauseCertExpires)).agreed(true)
+		stamp(f.front.TLS.NotAfter), left.Hours()/24, f.front.TLS.MinDays), suspect(layer, CauseCertExpires)).agreed(f.clockAgrees())
 }
 
 // judgeSlowDNS: the name resolves, late or at the second try.

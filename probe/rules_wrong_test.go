@@ -179,3 +179,62 @@ func TestOtherStatusIsAnotherFault(t *testing.T) {
 		t.Errorf("the same status: %+v", v)
 	}
 }
+
+func withCert(l Lane, subject string, notAfter time.Time) Lane {
+	l.TLS = &TLSFacts{Subject: subject, NotBefore: noon.AddDate(-1, 0, 0), NotAfter: notAfter, MinDays: 14}
+	return l
+}
+
+// TestWhoseCertificate: the one that users get is that of the balancer, or of the proxy when the balancer only passes on.
+func TestWhoseCertificate(t *testing.T) {
+	t.Parallel()
+	past, soon, long := noon.Add(-time.Hour), noon.AddDate(0, 0, 3), noon.AddDate(1, 0, 0)
+	bad := laneOf(LaneFront, "f5", RoleBalancer, "10.0.0.10:443", failing(StageTLS, TLSCertName))
+	inner := laneOf(LaneVia, "stunnel", RoleProxy, "10.0.1.11:443", failing(StageTLS, TLSCertName))
+	if v := Attribute(roundOf(withCert(bad, "CN=other", long), withCert(inner, "CN=inside", long)), nil); v.Layer != LayerBalancer || v.Confidence == Confirmed {
+		t.Errorf("the balancer's own certificate: %+v", v)
+	}
+	if v := Attribute(roundOf(withCert(bad, "CN=other", long), withCert(inner, "CN=other", long)), nil); v.Layer != LayerProxy {
+		t.Errorf("the proxy's certificate, passed on: %+v", v)
+	}
+	bad.Stages[1] = failing(StageTLS, TLSCertDate)
+	app := fineLane(LaneBackend, "app", RoleBackend, "10.0.2.21:80")
+	if v := Attribute(roundOf(withCert(bad, "CN=other", past), withCert(inner, "CN=inside", long), app), nil); v.Layer != LayerBalancer {
+		t.Errorf("the balancer's own certificate has expired: %+v", v)
+	}
+	front, via := fineLane(LaneFront, "f5", RoleBalancer, "10.0.0.10:443"), fineLane(LaneVia, "stunnel", RoleProxy, "10.0.1.11:443")
+	if v := Attribute(roundOf(withCert(front, "CN=x", soon), withCert(via, "CN=x", soon)), nil); v.Layer != LayerProxy || v.Cause != CauseCertExpires {
+		t.Errorf("the proxy's certificate ends, passed on: %+v", v)
+	}
+	if v := Attribute(roundOf(withCert(front, "CN=x", soon), withCert(via, "CN=inside", long)), nil); v.Layer != LayerBalancer {
+		t.Errorf("the balancer's own certificate ends: %+v", v)
+	}
+	front.HTTP.Date = noon.AddDate(0, 0, -20)
+	if v := Attribute(roundOf(withCert(front, "CN=x", soon)), nil); v.Confidence == Confirmed {
+		t.Errorf("the certificate ends by a clock that the server does not share: %+v", v)
+	}
+}
+
+// TestPausedIsNotSlow: the time in which this process did not run is not the service's.
+func TestPausedIsNotSlow(t *testing.T) {
+	t.Parallel()
+	slow := passing(StageRequest)
+	slow.Outcome, slow.Duration = Slow, Seconds(4*time.Second)
+	r := roundOf(laneOf(LaneFront, "", RoleFront, "10.0.0.1:443", slow))
+	r.Self.Gaps = []Gap{{From: noon, To: noon.Add(4 * time.Second), Reason: "the process did not run"}}
+	if v := Attribute(r, nil); v.Layer != LayerProber || v.State != Unknown {
+		t.Errorf("slow: %+v", v)
+	}
+	waits := failing(StageRequest, HTTPTimedOut)
+	waits.Duration = Seconds(10 * time.Second)
+	old := oldConnection(waits)
+	old.HeldOpen.Died = time.Time{}
+	r.Lanes = []Lane{fineLane(LaneFront, "", RoleFront, "10.0.0.1:443"), old}
+	if v := Attribute(r, nil); v.Layer != LayerProber || v.State != Unknown {
+		t.Errorf("the old connection: %+v", v)
+	}
+	r.Lanes = r.Lanes[:1]
+	if v := Attribute(r, nil); v.State != Up {
+		t.Errorf("all is well: %+v", v)
+	}
+}
