@@ -21,6 +21,8 @@ const (
 	reconnectPause = 5 * time.Second
 	// maxUnkept is how many connections the server may close after one answer before we believe that it keeps none.
 	maxUnkept = 3
+	// keepsLater is after what time it is tried again: a server under load may close connections for a while.
+	keepsLater = 10 * time.Minute
 )
 
 // heldOpen is the long-lived connection through the front. It asks every interval and never gives a request up: a
@@ -30,48 +32,59 @@ type heldOpen struct {
 	env      *Env
 	interval time.Duration
 	event    func() // called at a miss, a death, and an answer after either
+	tryAgain time.Duration
 
-	mu       sync.Mutex
-	facts    HeldOpenFacts
-	sent     time.Time // of the last request
-	took     Seconds   // until its answer
-	bad      *failure  // what is wrong with the last answer, or how the connection died
-	attempt  *attempt  // the living connection; nil while there is none
-	usual    []time.Duration
-	overdue  bool      // the pending request has missed its time
-	failing  bool      // since the last good answer something was missed, wrong, or the connection died
-	late     int       // late answers in a row
-	lateAt   time.Time // the last of them
-	unkept   int
-	gaveUp   bool      // the server keeps no connection
-	idleEnd  time.Time // when a connection ended between two requests, until a new one is made
-	idleErr  *failure  // how it ended
-	given    bool      // we closed the connection ourselves to make a new one
-	tainted  bool      // the front failed while the pending request was waiting
-	fine     int       // good rounds of the front since
-	address  string
-	local    string
-	lastInfo *tcpinfo.Info
+	mu      sync.Mutex
+	facts   HeldOpenFacts
+	sent    time.Time // of the last request
+	took    Seconds   // until its answer
+	bad     *failure  // what is wrong with the last answer, or how the connection died
+	attempt *attempt  // the living connection; nil while there is none
+	usual   []time.Duration
+	overdue bool      // the pending request has missed its time
+	failing bool      // since the last good answer something was missed, wrong, or the connection died
+	late    int       // late answers in a row
+	lateAt  time.Time // the last of them
+	unkept  int
+	gaveUp  bool      // the server keeps no connection
+	idleEnd time.Time // when a connection ended between two requests, until a new one is made
+	idleErr *failure  // how it ended
+	// usualLife is how long the last connection lived that ended so and was followed by another.
+	usualLife time.Duration
+	given     bool // we closed the connection ourselves to make a new one
+	tainted   bool // the front failed while the pending request was waiting
+	fine      int  // good rounds of the front since
+	address   string
+	local     string
+	lastInfo  *tcpinfo.Info
 }
 
 func newHeldOpen(front *laneSpec, env *Env, interval time.Duration, event func()) *heldOpen {
 	s := *front
 	s.kind = LaneHeldOpen
-	return &heldOpen{spec: &s, env: env, interval: interval, event: event}
+	return &heldOpen{spec: &s, env: env, interval: interval, event: event, tryAgain: keepsLater}
 }
 
 // run keeps one connection until ctx ends.
 func (h *heldOpen) run(ctx context.Context) {
-	for n := uint64(0); ctx.Err() == nil && h.unkept < maxUnkept; n++ {
+	for n := uint64(0); ctx.Err() == nil; n++ {
 		served := h.once(ctx, n)
-		if !served {
+		switch {
+		case h.unkept >= maxUnkept:
+			h.giveUp(true)
+			h.pause(ctx, h.tryAgain)
+		case !served:
 			h.pause(ctx, max(reconnectPause, h.interval))
 		}
 	}
+	h.giveUp(true)
+}
+
+// giveUp notes whether the server keeps connections.
+func (h *heldOpen) giveUp(yes bool) {
 	h.mu.Lock()
-	h.gaveUp = true
+	h.gaveUp = yes
 	h.mu.Unlock()
-	<-ctx.Done()
 }
 
 func (h *heldOpen) pause(ctx context.Context, d time.Duration) {
@@ -96,6 +109,9 @@ func (h *heldOpen) once(ctx context.Context, n uint64) (served bool) {
 	defer a.close()
 	defer context.AfterFunc(ctx, a.close)()
 	h.mu.Lock()
+	if !h.idleEnd.IsZero() && h.idleErr.typ == HTTPClosed {
+		h.usualLife = h.idleEnd.Sub(h.facts.Since)
+	}
 	h.attempt, h.address, h.local = a, a.lane.Address, a.lane.Local
 	h.facts.Since, h.facts.Answered = time.Now(), 0
 	h.mu.Unlock()
@@ -148,7 +164,10 @@ func (h *heldOpen) serve(a *attempt) error {
 			}
 			return nil
 		}
-		h.unkept = 0
+		if h.unkept > 0 {
+			h.unkept = 0
+			h.giveUp(false)
+		}
 	}
 }
 
@@ -180,9 +199,21 @@ func idle(a *attempt, r *responseReader, until time.Time) *failure {
 	return fail(HTTPClosed, "the peer closed the connection")
 }
 
+// endedAsUsual tells that the connection which ended while it was idle was about as old as the one before when the server
+// ended that: it has a rule for it.
+func (h *heldOpen) endedAsUsual() bool {
+	off := h.idleEnd.Sub(h.facts.Since) - h.usualLife
+	return h.idleErr.typ == HTTPClosed && h.usualLife > 0 && off.Abs() <= h.usualLife/4+2*h.interval
+}
+
 // renewFailed says that the connection which ended while it was idle did not just end its time: no new one can be had.
 func (h *heldOpen) renewFailed(ctx context.Context) {
 	if h.idleEnd.IsZero() || ctx.Err() != nil {
+		return
+	}
+	if h.endedAsUsual() {
+		h.idleEnd = time.Time{}
+		h.event()
 		return
 	}
 	h.mu.Lock()

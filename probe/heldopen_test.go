@@ -448,3 +448,54 @@ func TestHeldOpenOff(t *testing.T) {
 		}
 	}
 }
+
+// TestHeldOpenUsualEnd: a server that ends idle connections after their time did not die with the last one.
+func TestHeldOpenUsualEnd(t *testing.T) {
+	t.Parallel()
+	ended := noon
+	for name, c := range map[string]struct {
+		usual, lived time.Duration
+		dead         bool
+	}{
+		"never seen before": {0, time.Minute, true},
+		"as always":         {time.Minute, 61 * time.Second, false},
+		"much earlier":      {time.Minute, 20 * time.Second, true},
+		"much later":        {time.Minute, time.Hour, true},
+	} {
+		h, events := held()
+		h.attempt = nil
+		h.facts.LastGoodAnswered, h.facts.Since = ended, ended.Add(-c.lived)
+		h.usualLife, h.idleEnd, h.idleErr = c.usual, ended, fail(HTTPClosed, "the peer closed the connection")
+		h.renewFailed(t.Context())
+		if _, s := h.shown(); (s != nil) != c.dead || *events != 1 {
+			t.Errorf("%s: stage %+v, %d events", name, s, *events)
+		}
+	}
+}
+
+// TestHeldOpenTriesAgain: a server that keeps no connection now, such as one under load, may keep one later.
+func TestHeldOpenTriesAgain(t *testing.T) {
+	t.Parallel()
+	keeps := atomic.Bool{}
+	at := serve(t, httpConn(func(c net.Conn, _ int) bool {
+		if keeps.Load() {
+			return sayOK(c, 0)
+		}
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
+		return false
+	}))
+	target := newTestTarget(t, `front: {url: "http://%s/"}`, at)
+	h := newHeldOpen(target.plan.front, target.env, beat, func() {})
+	h.tryAgain = 50 * time.Millisecond
+	ctx, stop := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { h.run(ctx) })
+	defer wg.Wait()
+	defer stop()
+	eventually(t, "the lane to be given up", func() bool { h.mu.Lock(); defer h.mu.Unlock(); return h.gaveUp })
+	if l := h.lane(); l != nil {
+		t.Errorf("a lane although no connection is kept: %+v", l)
+	}
+	keeps.Store(true)
+	eventually(t, "answers on a connection that is kept", answeredTimes(h, 3))
+}
