@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,7 +15,7 @@ import (
 // checkResponse holds a response against what is expected of it; the first thing that is wrong is returned.
 func checkResponse(e *config.Expect, resp *http.Response, body []byte) error {
 	if !statusExpected(e, resp.StatusCode) {
-		return fail(HTTPStatus, "HTTP %d", resp.StatusCode)
+		return fail(HTTPStatus, "HTTP %d%s", resp.StatusCode, expectedStatus(e))
 	}
 	for name, re := range e.Headers {
 		if v, ok := resp.Header[http.CanonicalHeaderKey(name)]; !ok || !slices.ContainsFunc(v, re.MatchString) {
@@ -35,6 +36,14 @@ func statusExpected(e *config.Expect, status int) bool {
 		return status/100 == 2
 	}
 	return slices.Contains(e.Status, status)
+}
+
+// expectedStatus says which status codes are expected when the configuration names them.
+func expectedStatus(e *config.Expect) string {
+	if len(e.Status) == 0 {
+		return ""
+	}
+	return ", expected " + strings.Trim(fmt.Sprint(e.Status), "[]")
 }
 
 func checkJSON(checks []config.JSONCheck, body []byte) error {

@@ -63,7 +63,7 @@ func runDaemon(ctx context.Context, f *runFlags, hup <-chan os.Signal, stdout io
 	}
 	metrics := probe.NewMetrics(reg)
 	metrics.Built(thisBuild().Version)
-	gaps := newGapCounter(metrics)
+	gaps := newGapCounter(metrics, log)
 	desk, err := alert.NewDesk(cfg, func(e alert.Event) { gaps.Saw(e); events.Emit(e) }, dispatcher.Send, log, reg)
 	if err != nil {
 		return err
