@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode"
 
 	"github.com/whichlayer/whichlayer/probe/tcpinfo"
 )
@@ -87,14 +88,15 @@ func (s *Stage) setFailed(t Type, err error) {
 	}
 }
 
-// clip bounds foreign text in length and to printable UTF-8.
+// clip bounds foreign text in length and to printable UTF-8: no control characters, of which terminals take those above
+// 0x7f too, and none that change the direction of writing.
 func clip(s string, n int) string {
 	out := make([]rune, 0, min(len(s), n))
 	for _, r := range s {
 		if len(out) == n {
 			return string(out) + "…"
 		}
-		if r < ' ' || r == 0x7f || r == 0xfffd {
+		if !unicode.IsPrint(r) || r == 0xfffd {
 			r = '?'
 		}
 		out = append(out, r)

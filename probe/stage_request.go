@@ -110,7 +110,9 @@ func (a *attempt) response() (<-chan error, bool) {
 		return err
 	})
 	if pending != nil {
-		// The read deadline ends the reader at the same instant; nothing is left open here.
+		// The read deadline ends the reader at the same instant, and the round may end long before it; nothing is left
+		// open here.
+		a.close()
 		<-pending
 	}
 	select {

@@ -32,7 +32,9 @@ func (a *attempt) resolve() (<-chan error, bool) {
 	}
 	got := make(chan answer, 1)
 	timeout := a.spec.timeouts.Resolve.Std()
-	pending, ok := a.stage(a.life, StageResolve, timeout, func(ctx context.Context) error {
+	life, end := context.WithCancel(a.life)
+	defer end()
+	pending, ok := a.stage(life, StageResolve, timeout, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
 		r := resolver{servers: a.spec.dns.Servers, version: family(&a.spec.ep), source: a.spec.ep.Source}
@@ -44,7 +46,8 @@ func (a *attempt) resolve() (<-chan error, bool) {
 		return err
 	})
 	if pending != nil {
-		<-pending // its context ends at the same instant
+		end() // its own timeout ends at the same instant, the round perhaps long before
+		<-pending
 	}
 	select {
 	case ans := <-got:
