@@ -150,8 +150,8 @@ func (h *heldOpen) open(a *attempt, end context.CancelFunc) bool {
 func (h *heldOpen) serve(a *attempt) error {
 	r := newResponseReader(a.stream)
 	for next := time.Now(); ; next = later(next, h.interval) {
-		if err := idle(a, r, next); err != nil {
-			h.idleEnd, h.idleErr = time.Now(), err
+		if how := idle(a, r, next); how != nil {
+			h.idleEnd, h.idleErr = time.Now(), how
 			return nil
 		}
 		again, err := h.ask(a, r)

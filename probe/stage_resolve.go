@@ -247,7 +247,7 @@ func dnsFailure(err error, server string) error {
 	switch {
 	case alienSource(err):
 		f.typ, f.err = SelfNoRoute, errAlienSource
-	case isLocal && !(heard && e == syscall.EACCES):
+	case isLocal && (!heard || e != syscall.EACCES):
 		f.typ = local
 	case e == syscall.ENETUNREACH && !heard:
 		f.typ = SelfNoRoute
