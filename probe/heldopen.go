@@ -150,8 +150,7 @@ func (h *heldOpen) open(a *attempt, end context.CancelFunc) bool {
 func (h *heldOpen) serve(a *attempt) error {
 	r := newResponseReader(a.stream)
 	for next := time.Now(); ; next = later(next, h.interval) {
-		if how := idle(a, r, next); how != nil {
-			h.idleEnd, h.idleErr = time.Now(), how
+		if h.endedIdle(a, r, next) {
 			return nil
 		}
 		again, err := h.ask(a, r)
@@ -169,6 +168,15 @@ func (h *heldOpen) serve(a *attempt) error {
 			h.giveUp(false)
 		}
 	}
+}
+
+// endedIdle waits until the next request is due and notes the connection's end if it comes before.
+func (h *heldOpen) endedIdle(a *attempt, r *responseReader, next time.Time) bool {
+	how := idle(a, r, next)
+	if how != nil {
+		h.idleEnd, h.idleErr = time.Now(), how
+	}
+	return how != nil
 }
 
 // later is the next instant of a beat; beats that were missed are left out.
