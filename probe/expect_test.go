@@ -205,3 +205,13 @@ func TestResponseEnds(t *testing.T) {
 		}
 	}
 }
+
+func TestWithoutQuery(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "", "/login": "/login", "https://sso.test/?token=secret#x": "https://sso.test/", "/a#b?c": "/a",
+	} {
+		if got := withoutQuery(in); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}

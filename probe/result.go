@@ -169,7 +169,7 @@ type HTTPFacts struct {
 	Server string `json:"server,omitempty"`
 	// Date is the server's clock as it told it.
 	Date time.Time `json:"date,omitzero"`
-	// Location of a redirect; redirects are never followed.
+	// Location of a redirect without its query; redirects are never followed.
 	Location string `json:"location,omitempty"`
 	// ContentLength is -1 when it was not told.
 	ContentLength int64 `json:"content_length"`

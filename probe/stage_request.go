@@ -186,12 +186,20 @@ func (r *responseReader) failure(err error, raw *wire, closed Type) error {
 func httpFacts(resp *http.Response) *HTTPFacts {
 	f := &HTTPFacts{
 		Status: resp.StatusCode, Proto: clip(resp.Proto, 16), ContentLength: resp.ContentLength,
-		Server: clip(resp.Header.Get("Server"), 100), Location: clip(resp.Header.Get("Location"), 200),
+		Server: clip(resp.Header.Get("Server"), 100), Location: clip(withoutQuery(resp.Header.Get("Location")), 200),
 	}
 	if d, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		f.Date = d.UTC()
 	}
 	return f
+}
+
+// withoutQuery drops what follows a ? or #: redirects carry tokens there.
+func withoutQuery(location string) string {
+	if i := strings.IndexAny(location, "?#"); i >= 0 {
+		return location[:i]
+	}
+	return location
 }
 
 // requestBytes is the request of the lane as it goes over the wire.
