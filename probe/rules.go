@@ -46,7 +46,7 @@ var rules = []rule{
 	{"tls-silent-acked", judgeTLSSilent},
 	{"tls-certificate", judgeCertificate},
 	{"tls-refused", judgeTLSRefused},
-	{"tls-ended", judgeTLSEnded},
+	{"tls-ended", judgeEnded},
 
 	// The front's request and response: is it the same past the proxy?
 	{"balancer-only", judgeBalancerOnly},

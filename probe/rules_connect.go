@@ -30,7 +30,7 @@ func judgeICMPRefused(f *facts) *conclusion {
 // connection tells: a process that ended closed it, a filter resets or spares it. A balancer refuses for others too: while
 // nobody behind it serves it resets what is new, and it passes on the end of what it relayed.
 func judgeRefused(f *facts) *conclusion {
-	if !f.at(StageConnect, TCPRefused, TCPReset) {
+	if !f.at(StageConnect, TCPRefused) {
 		return nil
 	}
 	dead, filter := suspect(f.frontLayer(), CauseProcessDead), suspect(LayerNetwork, CauseFirewallReset)
@@ -75,7 +75,7 @@ func (f *facts) behindBalancer() (Suspect, bool) {
 func (f *facts) servedWhileRefused() bool {
 	return slices.ContainsFunc(f.past, func(r *Result) bool {
 		p := newFacts(r, nil)
-		return p.at(StageConnect, TCPRefused, TCPReset) && p.heldServes()
+		return p.at(StageConnect, TCPRefused) && p.heldServes()
 	})
 }
 
@@ -169,7 +169,7 @@ func judgePortSilent(f *facts) *conclusion {
 
 // judgeHostSilent: nothing at all comes from the host.
 func judgeHostSilent(f *facts) *conclusion {
-	if !f.at(StageConnect) {
+	if !f.at(StageConnect) || f.at(StageConnect, TCPReset) {
 		return nil
 	}
 	hostDown, path := suspect(LayerHost, CauseHostDown), suspect(LayerNetwork, CausePathDown)

@@ -149,19 +149,21 @@ func judgeTLSRefused(f *facts) *conclusion {
 	return down(fmt.Sprintf("front/%s: %s", f.failed.Stage, f.failed.Error), suspect(layer, cause))
 }
 
-// judgeTLSEnded: the connection was ended before the handshake was over. A balancer does so when nobody behind it
-// takes the connection, a proxy when it is at a limit, a packet filter by a forged reset.
-func judgeTLSEnded(f *facts) *conclusion {
-	if !f.at(StageTLS) {
+// judgeEnded: the connection was taken and ended before the handshake was over. A balancer does so when nobody behind it
+// takes the connection, a proxy when it is at a limit, a packet filter by a forged reset. A reset that is quick enough is
+// seen by the connect already: one in answer to a SYN would have been a refusal.
+func judgeEnded(f *facts) *conclusion {
+	if !f.at(StageTLS) && !f.at(StageConnect, TCPReset) {
 		return nil
 	}
-	because := fmt.Sprintf("front/tls: the connection was ended after %s, before the handshake was over", seconds(f.failed.Duration.Std()))
+	because := fmt.Sprintf("front/%s: the connection was ended after %s, before the handshake was over",
+		f.failed.Stage, seconds(f.failed.Duration.Std()))
 	if dead := f.deadHop(); dead != nil {
 		return down(because+"; "+title(dead)+" takes no connection itself",
 			suspect(f.layerOf(dead.Role), CauseProcessDead), suspect(f.frontLayer(), CauseRefusesClients)).lean()
 	}
 	layer, same := f.culprit()
 	c := down(because, suspect(layer, CauseRefusesClients))
-	reset := f.failed.Type == TLSReset && !f.heldServes() && same == 0
+	reset := f.failed.Type != TLSClosed && !f.heldServes() && same == 0
 	return c.also(reset, suspect(LayerNetwork, CauseFirewallReset)).lean()
 }

@@ -238,3 +238,16 @@ func TestPausedIsNotSlow(t *testing.T) {
 		t.Errorf("all is well: %+v", v)
 	}
 }
+
+// TestResetRightAfterAccept: a proxy at its limit takes connections and resets them, at times before our connect has
+// asked how it went. That is the proxy's word, or a filter's, but no refusal.
+func TestResetRightAfterAccept(t *testing.T) {
+	v := Attribute(roundOf(
+		laneOf(LaneFront, "stunnel", RoleProxy, "10.0.0.1:443", failing(StageConnect, TCPReset)),
+		fineLane(LaneBackend, "app", RoleBackend, "10.0.0.2:80"),
+		oldConnection(passing(StageRequest)),
+	), nil)
+	if v.Layer != LayerProxy || v.Cause != CauseRefusesClients || v.Confidence == Confirmed {
+		t.Errorf("got %s/%s %s by %s", v.Layer, v.Cause, v.Confidence, v.Rule)
+	}
+}
