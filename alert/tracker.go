@@ -193,6 +193,19 @@ func (t *Tracker) restart(r *probe.Result, faults []fault) {
 	}
 }
 
+// heldRecent is how long before a round's failure that of a held-open connection may be and still be a part of it.
+const heldRecent = 10 * time.Second
+
+// heldAgrees tells that a held-open connection had failed about a second before the round's own lanes did: that is a
+// second failure, so that one round that times out is enough to set machines in motion.
+func heldAgrees(r *probe.Result, failed time.Time) bool {
+	return slices.ContainsFunc(r.Lanes, func(l probe.Lane) bool {
+		t, failing := heldBad(&l)
+		before := failed.Sub(t)
+		return failing && before >= suspectSpan && before <= heldRecent
+	})
+}
+
 // afterBad makes the transitions that a bad round can cause.
 func (t *Tracker) afterBad(r *probe.Result, changed bool) (events []Event) {
 	i := t.s.Incident
@@ -202,7 +215,7 @@ func (t *Tracker) afterBad(r *probe.Result, changed bool) (events []Event) {
 	if i.State == Open && changed {
 		events = append(events, t.event(EventUpdated, r))
 	}
-	if i.State == watching && t.s.Detector.Suspicious() {
+	if i.State == watching && (t.s.Detector.Suspicious() || heldAgrees(r, t.s.Detector.LastBad)) {
 		i.State = Suspected
 		events = append(events, t.event(EventSuspect, r))
 	}
