@@ -56,9 +56,7 @@ func newRunCmd() *cobra.Command {
 			if err := f.checkListen(); err != nil {
 				return usageError{fmt.Errorf("--listen: %w", err)}
 			}
-			// After the first signal the default action returns, so that a second one ends the process at once.
-			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-			defer context.AfterFunc(ctx, stop)()
+			ctx, stop := untilSignal(syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
 			hup := make(chan os.Signal, 1)
 			signal.Notify(hup, syscall.SIGHUP)
@@ -76,6 +74,27 @@ func newRunCmd() *cobra.Command {
 	flags.StringVar(&f.listen, "listen", "", "`HOST:PORT` of the endpoints, in place of listen: in the configuration; off for none")
 	f.log.addFlags(flags)
 	return cmd
+}
+
+// untilSignal is a context that ends with the first of these signals. By then their default action is back, so that a
+// second one ends the process at once; signal.NotifyContext gives it back only some time after. stop ends the wait.
+func untilSignal(signals ...os.Signal) (ctx context.Context, stop func()) {
+	ctx, end := context.WithCancel(context.Background())
+	first, done := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(first, signals...)
+	go func() {
+		defer close(done)
+		select {
+		case <-first:
+		case <-ctx.Done():
+		}
+		signal.Stop(first)
+		end()
+	}()
+	return ctx, func() {
+		end()
+		<-done
+	}
 }
 
 // checkListen finds the mistakes that no machine would accept; whether the address is free shows when it is opened.
