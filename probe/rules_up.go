@@ -2,6 +2,7 @@ package probe
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -53,8 +54,21 @@ func judgeSlowDNS(f *facts) *conclusion {
 		suspect(LayerDNS, CauseSlow), suspect(LayerNetwork, CauseLoss)).lean()
 }
 
+// recovering tells that the front failed in the round before: what had to be sent again in this one was lost in the
+// outage that is over now.
+func (f *facts) recovering() bool {
+	if len(f.past) == 0 {
+		return false
+	}
+	last := f.past[len(f.past)-1]
+	return slices.ContainsFunc(last.Lanes, func(l Lane) bool { return l.Lane == LaneFront && !l.Extra && failedStage(&l) != nil })
+}
+
 // lossy counts the lanes to the front's host on which a retransmission timer fired although they went well.
 func (f *facts) lossy() (n int) {
+	if f.recovering() {
+		return 0
+	}
 	h := hostOf(f.front.Address)
 	for i := range f.now.Lanes {
 		l := &f.now.Lanes[i]

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/whichlayer/whichlayer/probe/tcpinfo"
 )
 
 // These are worlds in which an obvious verdict would be wrong. What is right must be among the suspects, and what is
@@ -249,5 +251,22 @@ func TestResetRightAfterAccept(t *testing.T) {
 	), nil)
 	if v.Layer != LayerProxy || v.Cause != CauseRefusesClients || v.Confidence == Confirmed {
 		t.Errorf("got %s/%s %s by %s", v.Layer, v.Cause, v.Confidence, v.Rule)
+	}
+}
+
+// TestRecoveringIsNoLoss: the SYNs that an outage swallowed are sent again in the round that ends it.
+func TestRecoveringIsNoLoss(t *testing.T) {
+	resent := passing(StageConnect)
+	resent.TCPInfo = &tcpinfo.Info{State: tcpinfo.Established, TotalRTO: 3, HasTotalRTO: true, TotalRetrans: 3}
+	now := roundOf(
+		laneOf(LaneFront, "stunnel", RoleProxy, "10.0.0.1:443", resent),
+		laneOf(LaneControl, "stunnel", RoleProxy, "10.0.0.1:22", resent),
+	)
+	if v := Attribute(now, nil); v.State != Degraded || v.Cause != CauseLoss {
+		t.Errorf("with nothing before: %s %s/%s", v.State, v.Layer, v.Cause)
+	}
+	before := roundOf(laneOf(LaneFront, "stunnel", RoleProxy, "10.0.0.1:443", failing(StageConnect, TCPTimedOut)))
+	if v := Attribute(now, []*Result{before}); v.State != Up {
+		t.Errorf("after an outage: %s %s/%s by %s", v.State, v.Layer, v.Cause, v.Rule)
 	}
 }
