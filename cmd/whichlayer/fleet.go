@@ -188,12 +188,5 @@ func (f *fleet) jobs(leaving map[string]bool) []probe.Job {
 	return jobs
 }
 
-// Size counts the targets.
-func (f *fleet) Size() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return len(f.members)
-}
-
 // Wait returns when all members have ended.
 func (f *fleet) Wait() { f.running.Wait() }
