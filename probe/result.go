@@ -22,6 +22,8 @@ type Result struct {
 	Lanes   []Lane  `json:"lanes"`
 	// Late are attempts of earlier rounds that were left open and have answered or ended since the last round.
 	Late []LateAnswer `json:"late,omitempty"`
+	// Paths is how often packets had to be sent again on the way to each host, over the last rounds.
+	Paths []Path `json:"paths,omitempty"`
 	// Self is the prober's own health during the round.
 	Self Self `json:"self"`
 }
@@ -83,6 +85,13 @@ type Lane struct {
 	Addresses []string `json:"addresses,omitempty"`
 	// Extra marks a further look that was made because another lane failed.
 	Extra bool `json:"extra,omitempty"`
+	// Look names a look that is made in another way than users go, to tell look-alikes apart; such a lane is Extra too,
+	// and Lane, Hop and Role are those of the lane that it explains. Empty for every other lane.
+	Look Look `json:"look,omitempty"`
+	// Of is which lane a held-open connection accompanies; empty for the front's.
+	Of LaneKind `json:"of,omitempty"`
+	// Reaction is what the peer did in answer to a half-close.
+	Reaction Reaction `json:"reaction,omitempty"`
 	// Served is when this lane last went well from end to end, before this round; zero if it never did.
 	Served time.Time `json:"served,omitzero"`
 	// Hanging marks an attempt that timed out and was left open, to see when it ends.
@@ -133,6 +142,8 @@ type Stage struct {
 	Error    string    `json:"error,omitempty"`
 	// Errno is the symbolic name of the last system call's error, such as EMFILE.
 	Errno string `json:"errno,omitempty"`
+	// ICMP is the error that a router or a host sent about this stage's packets; nil when there was none.
+	ICMP *ICMP `json:"icmp,omitempty"`
 	// RecordGot and RecordLength tell that the stage ended in the middle of a TLS record: so many of its bytes had come.
 	RecordGot    int `json:"tls_record_got,omitempty"`
 	RecordLength int `json:"tls_record_length,omitempty"`
@@ -235,8 +246,29 @@ type Self struct {
 	Late Seconds `json:"late_seconds"`
 	// Gaps are times that overlap the round in which this process did not run.
 	Gaps []Gap `json:"gaps,omitempty"`
+	// Recent are such times that ended in the minute before the round.
+	Recent []Gap `json:"recent_gaps,omitempty"`
+	// Starved is for how long in sum, within the round, this process was ready to run and did not, gaps not counted.
+	Starved Seconds `json:"starved_seconds,omitempty"`
 	// ClockStep is by how much the wall clock was set during the round.
 	ClockStep Seconds `json:"clock_step_seconds,omitempty"`
+	// Links are network interfaces of this host that should carry packets and have no carrier. They are looked at only when
+	// the front fails.
+	Links []string `json:"links_without_carrier,omitempty"`
+	// Resolver tells that the system's own resolver does not answer while the configured name servers do; nil when it does,
+	// or when it is the one that is used anyway.
+	Resolver *ResolverTrouble `json:"resolver,omitempty"`
+}
+
+// ResolverTrouble is what is wrong with the resolver that this host's other programs use.
+type ResolverTrouble struct {
+	// Servers are those of resolv.conf.
+	Servers []string `json:"servers"`
+	// Name was asked for.
+	Name  string    `json:"name"`
+	Type  Type      `json:"type"`
+	Error string    `json:"error"`
+	Since time.Time `json:"since"`
 }
 
 // Gap is a time in which we did not look.
@@ -245,6 +277,59 @@ type Gap struct {
 	To     time.Time `json:"to"`
 	Reason string    `json:"reason"`
 }
+
+// Path is how the way to one host did over the last rounds, as far as this host's kernel knows.
+type Path struct {
+	Host string `json:"host"`
+	// Since is when the oldest of the attempts began.
+	Since time.Time `json:"since"`
+	// Tries counts connections, or questions to a name server; Resent those on which something had to be sent again because
+	// nothing was heard.
+	Tries  int `json:"tries"`
+	Resent int `json:"resent"`
+}
+
+// ICMP is an error message from the way or from the far end: RFC 792, RFC 4443.
+type ICMP struct {
+	Type uint8 `json:"type"`
+	Code uint8 `json:"code"`
+	// From is who sent it; empty when the kernel does not say.
+	From string `json:"from,omitempty"`
+	// V6 tells the ICMPv6 numbering from that of ICMP.
+	V6 bool `json:"v6,omitempty"`
+	// Local tells that this host's own kernel made it.
+	Local bool `json:"local,omitempty"`
+}
+
+// Look is one way of looking that tells look-alikes apart.
+type Look string
+
+// Looks that are made in a round whose front fails or stalls.
+const (
+	LookHalfClose      Look = "half_close"      // a fresh connection that we close on our side at once: a living process closes too
+	LookSmallSegments  Look = "small_segments"  // with a small TCP_MAXSEG: does it work when no packet is large?
+	LookSmallHello     Look = "small_hello"     // with a ClientHello that fits into one segment
+	LookFarReset       Look = "far_reset"       // refuses packets from nearer than the host (IP_MINTTL): whose reset was it?
+	LookFirstHop       Look = "first_hop"       // a SYN that the first router must answer, because its TTL ends there
+	LookFirstHopBeside Look = "first_hop_other" // the same to another port: does this host let only one of them out?
+	LookSmallExchange  Look = "small_exchange"  // a few bytes to the control port
+	LookLargeExchange  Look = "large_exchange"  // a packet of full size to the control port
+	LookBurst          Look = "burst"           // several connects for loss
+	LookDNSOverTCP     Look = "dns_tcp"         // the same question over TCP
+	LookSystemResolver Look = "system_resolver" // the same question to the servers of resolv.conf
+	LookOtherName      Look = "other_name"      // another question to the same server
+)
+
+// Reaction is what a peer does when we have closed our side of a connection.
+type Reaction string
+
+// Reactions to a half-close.
+const (
+	ReactionNone   Reaction = "none" // the kernel may have acknowledged it, the process did nothing
+	ReactionClosed Reaction = "closed"
+	ReactionReset  Reaction = "reset"
+	ReactionData   Reaction = "data" // it said something and kept its side open
+)
 
 // utc is a copy whose times are in UTC and comparable with those of other processes.
 func (g Gap) utc() Gap { return Gap{From: g.From.UTC(), To: g.To.UTC(), Reason: g.Reason} }

@@ -12,6 +12,8 @@ type Verdict struct {
 	Evidence []string `json:"evidence"`
 	// Cleared are layers that the evidence exonerates, each with the reason.
 	Cleared []Cleared `json:"cleared,omitempty"`
+	// WouldDecide says what would tell the suspects that are left apart, such as an agent on the proxy's host.
+	WouldDecide []string `json:"would_decide,omitempty"`
 	// Rule is the name of the rule that decided.
 	Rule string `json:"rule"`
 }
