@@ -18,7 +18,9 @@ type facts struct {
 	backends []*Lane
 	controls []*Lane
 	vantage  []*Lane
-	held     *Lane
+	held     *Lane   // the front's
+	// heldOpens are all held-open connections, the front's first: each hop's, backend's and control port's too.
+	heldOpens []*Lane
 }
 
 func newFacts(now *Result, past []*Result) *facts {
@@ -39,7 +41,10 @@ func newFacts(now *Result, past []*Result) *facts {
 		case l.Lane == LaneVantage:
 			f.vantage = append(f.vantage, l)
 		case l.Lane == LaneHeldOpen:
-			f.held = l
+			f.heldOpens = append(f.heldOpens, l)
+			if l.Of == "" {
+				f.held = l
+			}
 		}
 	}
 	if f.front == nil {
