@@ -92,16 +92,19 @@ func joinOr(words []string) string {
 
 // happened says for a layer and a cause what happened, as a clause.
 var happened = map[probe.Suspect]string{
-	{Layer: probe.LayerProber, Cause: probe.CausePaused}:        "this prober itself did not run for a while",
-	{Layer: probe.LayerProber, Cause: probe.CauseOutOfFiles}:    "this prober has run out of file descriptors",
-	{Layer: probe.LayerProber, Cause: probe.CauseOutOfPorts}:    "this prober has run out of local ports",
-	{Layer: probe.LayerProber, Cause: probe.CauseOutOfBuffers}:  "this prober's kernel has run out of memory for the network",
-	{Layer: probe.LayerProber, Cause: probe.CauseNoRoute}:       "this prober has no route to it",
-	{Layer: probe.LayerProber, Cause: probe.CauseLocalFirewall}: "this prober's own firewall does not let the probes out",
-	{Layer: probe.LayerProber, Cause: probe.CauseClockWrong}:    "this prober's clock is wrong",
-	{Layer: probe.LayerProber, Cause: probe.CauseVantageDown}:   "this prober is cut off: its controls do not answer either",
-	{Layer: probe.LayerProber, Cause: probe.CauseStopped}:       "this prober was being stopped",
-	{Layer: probe.LayerProber, Cause: probe.CauseOwnDefect}:     "this prober has a defect or lacks a file",
+	{Layer: probe.LayerProber, Cause: probe.CausePaused}:         "this prober itself did not run for a while",
+	{Layer: probe.LayerProber, Cause: probe.CauseOutOfFiles}:     "this prober has run out of file descriptors",
+	{Layer: probe.LayerProber, Cause: probe.CauseOutOfPorts}:     "this prober has run out of local ports",
+	{Layer: probe.LayerProber, Cause: probe.CauseOutOfBuffers}:   "this prober's kernel has run out of memory for the network",
+	{Layer: probe.LayerProber, Cause: probe.CauseNoRoute}:        "this prober has no route to it",
+	{Layer: probe.LayerProber, Cause: probe.CauseLocalFirewall}:  "this prober's own firewall does not let the probes out",
+	{Layer: probe.LayerProber, Cause: probe.CauseClockWrong}:     "this prober's clock is wrong",
+	{Layer: probe.LayerProber, Cause: probe.CauseVantageDown}:    "this prober is cut off: its controls do not answer either",
+	{Layer: probe.LayerProber, Cause: probe.CauseStopped}:        "this prober was being stopped",
+	{Layer: probe.LayerProber, Cause: probe.CauseOwnDefect}:      "this prober has a defect or lacks a file",
+	{Layer: probe.LayerProber, Cause: probe.CauseResolverConfig}: "this host's resolv.conf names a server that does not answer",
+	{Layer: probe.LayerProber, Cause: probe.CauseStarved}:        "this prober gets too little CPU",
+	{Layer: probe.LayerProber, Cause: probe.CauseNoCarrier}:      "this prober's network interface has no link",
 
 	{Layer: probe.LayerDNS, Cause: probe.CauseNameNotResolved}: "its name does not resolve",
 	{Layer: probe.LayerDNS, Cause: probe.CauseServerFailure}:   "the name server answers with an error",
@@ -120,6 +123,7 @@ var happened = map[probe.Suspect]string{
 	{Layer: probe.LayerNetwork, Cause: probe.CauseFirewallReject}:     "a firewall rejects the connections",
 	{Layer: probe.LayerNetwork, Cause: probe.CausePathDown}:           "the path to the host is down",
 	{Layer: probe.LayerNetwork, Cause: probe.CauseLoss}:               "the network loses packets",
+	{Layer: probe.LayerNetwork, Cause: probe.CauseThrottled}:          "the network lets small packets through and large ones late",
 	{Layer: probe.LayerNetwork, Cause: probe.CauseForwardProxy}:       "the forward proxy does not connect to it",
 	{Layer: probe.LayerNetwork, Cause: probe.CauseTimedOut}:           "the network does not answer",
 

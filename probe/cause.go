@@ -1,5 +1,10 @@
 package probe
 
+import (
+	"maps"
+	"slices"
+)
+
 // Type says how a stage failed. The names are those of W3C Network Error Logging, extended by its own rule
 // (a dot and a further word); the list is closed.
 type Type string
@@ -73,6 +78,9 @@ func (t Type) Code() Code { return codes[t] }
 // Known tells whether the type is of the closed list.
 func (t Type) Known() bool { _, ok := codes[t]; return ok }
 
+// Types lists the types of failure, sorted.
+func Types() []Type { return slices.Sorted(maps.Keys(codes)) }
+
 // Self tells that the failure is the prober's own.
 func (t Type) Self() bool { return len(t) > 5 && t[:5] == "self." }
 
@@ -89,6 +97,9 @@ const (
 	CauseClockWrong         Cause = "clock_wrong"
 	CauseVantageDown        Cause = "vantage_down"
 	CauseStopped            Cause = "stopped"
+	CauseResolverConfig     Cause = "resolver_config" // the system's resolv.conf names a dead server
+	CauseStarved            Cause = "starved"         // too little CPU to tell the times of others
+	CauseNoCarrier          Cause = "no_carrier"      // our network interface has no link
 	CauseOwnDefect          Cause = "own_defect"
 	CauseNameNotResolved    Cause = "name_not_resolved"
 	CauseServerFailure      Cause = "server_failure"
@@ -106,6 +117,7 @@ const (
 	CauseFirewallReject     Cause = "firewall_reject"
 	CausePathDown           Cause = "path_down"
 	CauseLoss               Cause = "loss"
+	CauseThrottled          Cause = "throttled" // small packets pass, large ones come late: a policer
 	CauseForwardProxy       Cause = "forward_proxy"
 	CauseHostDown           Cause = "host_down"
 	CauseProcessDead        Cause = "process_dead"
@@ -133,3 +145,17 @@ const (
 	CauseNotHTTP            Cause = "not_http"
 	CausePartial            Cause = "one_of_several"
 )
+
+// Causes lists the causes, in the order of the layers in which they are most at home.
+var Causes = []Cause{
+	CauseNone, CauseUnknown, CausePaused, CauseOutOfFiles, CauseOutOfPorts, CauseOutOfBuffers, CauseNoRoute,
+	CauseLocalFirewall, CauseClockWrong, CauseVantageDown, CauseStopped, CauseResolverConfig, CauseStarved,
+	CauseNoCarrier, CauseOwnDefect, CauseNameNotResolved, CauseServerFailure, CauseRefused, CauseTimedOut,
+	CauseWrongAddress, CauseInvalidAnswer, CausePortDropped, CauseNewDropped, CauseEstablishedDropped,
+	CauseDataDropped, CauseReturnDropped, CausePMTU, CauseFirewallReset, CauseFirewallReject, CausePathDown,
+	CauseLoss, CauseThrottled, CauseForwardProxy, CauseHostDown, CauseProcessDead, CauseFrozen, CauseQueueFull,
+	CauseRefusesClients, CauseNotAccepting, CauseNoAnswer, CauseCertExpired, CauseCertExpires, CauseCertName,
+	CauseCertAuthority, CauseCertInvalid, CauseTLSRefused, CauseNotTLS, CauseLinkDown, CauseLinkRefused,
+	CauseNotRelaying, CauseCloses, CauseErrorStatus, CauseSlow, CauseBodyStalled, CauseBodyTruncated,
+	CauseWrongContent, CauseNotHTTP, CausePartial,
+}
