@@ -18,7 +18,7 @@ type facts struct {
 	backends []*Lane
 	controls []*Lane
 	vantage  []*Lane
-	held     *Lane   // the front's
+	held     *Lane // the front's
 	// heldOpens are all held-open connections, the front's first: each hop's, backend's and control port's too.
 	heldOpens []*Lane
 }
