@@ -270,11 +270,19 @@ func TestResolveStage(t *testing.T) {
 
 	r, l = look(quoted(mute.LocalAddr().String(), good), "timeouts: {resolve: 800ms}")
 	wantGood(t, l)
-	if s := l.Stages[0]; s.Outcome != Slow || s.Duration.Std() < 200*time.Millisecond || !strings.Contains(s.Error, "sent again") {
+	if s := l.Stages[0]; s.Outcome != Slow || s.Duration.Std() < 190*time.Millisecond || !strings.Contains(s.Error, "sent again") {
 		t.Errorf("second server: %+v", s)
 	}
-	if v := Attribute(&r, nil); v.State != Degraded || v.Layer != LayerDNS {
-		t.Errorf("verdict %+v", v)
+	want := []Asked{{mute.LocalAddr().String(), 2, 2}, {good, 2, 0}}
+	if diff := cmp.Diff(want, l.Stages[0].Asked); diff != "" {
+		t.Error(diff)
+	}
+	if v := Attribute(&r, nil); v.State != Up {
+		t.Errorf("lost once: verdict %+v", v)
+	}
+	r.Paths = []Path{{Host: mute.LocalAddr().String(), Tries: 6, Resent: 2}}
+	if v := Attribute(&r, nil); v.State != Degraded || v.Layer != LayerDNS || v.Confidence != Ambiguous {
+		t.Errorf("lost often: verdict %+v", v)
 	}
 
 	r, l = look(quoted(mute.LocalAddr().String()), "timeouts: {resolve: 100ms}")

@@ -147,6 +147,8 @@ type Stage struct {
 	// RecordGot and RecordLength tell that the stage ended in the middle of a TLS record: so many of its bytes had come.
 	RecordGot    int `json:"tls_record_got,omitempty"`
 	RecordLength int `json:"tls_record_length,omitempty"`
+	// Asked is how each name server did that a resolve stage asked.
+	Asked []Asked `json:"asked,omitempty"`
 	// TCPInfo was read at the end of the stage; nil where there is no connection or no such counter.
 	TCPInfo *tcpinfo.Info `json:"tcp_info,omitempty"`
 }

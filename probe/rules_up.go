@@ -8,7 +8,7 @@ import (
 
 // judgeUp: every lane is fine.
 func judgeUp(f *facts) *conclusion {
-	if !f.front.fine() || f.front.slow() || f.expiring() || f.held != nil && !f.heldServes() || f.lossy() > 1 {
+	if !f.front.fine() || f.front.slow() || f.namesLate() || f.expiring() || f.held != nil && !f.heldServes() || f.lossy() > 1 {
 		return nil
 	}
 	for _, l := range f.lanesBut(f.front) {
@@ -21,7 +21,7 @@ func judgeUp(f *facts) *conclusion {
 
 func (l *Lane) slow() bool {
 	for _, s := range l.Stages {
-		if s.Outcome == Slow {
+		if s.Outcome == Slow && s.resent() == 0 { // a question that was lost is no slowness; see namesLate
 			return true
 		}
 	}
@@ -42,16 +42,6 @@ func judgeExpiring(f *facts) *conclusion {
 	layer, _ := f.certOwner()
 	return degraded(fmt.Sprintf("front/tls: the certificate ends on %s, in %.1f days; expected are at least %d",
 		stamp(f.front.TLS.NotAfter), left.Hours()/24, f.front.TLS.MinDays), suspect(layer, CauseCertExpires)).agreed(f.clockAgrees())
-}
-
-// judgeSlowDNS: the name resolves, late or at the second try.
-func judgeSlowDNS(f *facts) *conclusion {
-	s := f.front.stage(StageResolve)
-	if !f.front.fine() || s == nil || s.Outcome != Slow {
-		return nil
-	}
-	return degraded("front/resolve: answered after "+seconds(s.Duration.Std())+orNothing("; ", s.Error),
-		suspect(LayerDNS, CauseSlow), suspect(LayerNetwork, CauseLoss)).lean()
 }
 
 // recovering tells that the front failed in the round before: what had to be sent again in this one was lost in the
