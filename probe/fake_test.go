@@ -41,7 +41,7 @@ func load(t testing.TB, text string, args ...any) (*config.Config, *Env) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return cfg, &Env{DNS: cfg.DNS, Version: "test", Log: slog.New(slog.DiscardHandler)}
+	return cfg, &Env{DNS: cfg.DNS, Version: "test", Log: slog.New(slog.DiscardHandler), resolvConf: os.DevNull}
 }
 
 // newTestTarget makes a target of the keys in text, which follow its name.

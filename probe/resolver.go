@@ -341,6 +341,7 @@ func dnsFailure(err error, server string) error {
 		f.typ = local
 	case e == syscall.ENETUNREACH && !heard:
 		f.typ = SelfNoRoute
+	case e == syscall.ECONNRESET || e == syscall.EPIPE: // it took the connection
 	case e != 0:
 		f.typ = DNSUnreachable
 	case errors.As(err, &ne) && ne.Timeout(), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):

@@ -21,7 +21,12 @@ type Env struct {
 	// Version goes into the User-Agent.
 	Version string
 	Log     *slog.Logger
+	// resolvConf is where the system's name servers are written down, if not at the usual place.
+	resolvConf string
 }
+
+// systemServers are the name servers that this host's other programs ask.
+func (e *Env) systemServers() []string { return systemServers(or(e.resolvConf, resolvConf)) }
 
 // maxExtraAddresses bounds the further addresses of a name that are looked at when the front fails.
 const maxExtraAddresses = 3
