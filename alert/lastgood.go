@@ -16,7 +16,13 @@ type laneKey struct {
 	Address string
 }
 
-func keyOf(l *probe.Lane) laneKey { return laneKey{l.Lane, l.Hop, l.Address} }
+// keyOf names a lane. A look that is made in another way than users go is a lane by itself.
+func keyOf(l *probe.Lane) laneKey {
+	if l.Look != "" {
+		return laneKey{probe.LaneKind(l.Look), l.Hop, l.Address}
+	}
+	return laneKey{l.Lane, l.Hop, l.Address}
+}
 
 func (k laneKey) anyAddress() laneKey { k.Address = ""; return k }
 
@@ -54,7 +60,7 @@ func faultsWith(r *probe.Result, outcome probe.Outcome, extra, front bool) (out 
 	for i := range r.Lanes {
 		l := &r.Lanes[i]
 		side := l.Lane == probe.LaneVia || l.Lane == probe.LaneBackend
-		if l.Extra != extra || front && l.Lane != probe.LaneFront || !front && !side {
+		if l.Look != "" || l.Extra != extra || front && l.Lane != probe.LaneFront || !front && !side {
 			continue
 		}
 		for j := range l.Stages {

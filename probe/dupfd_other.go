@@ -13,4 +13,5 @@ type dupFD struct{}
 
 func (*dupFD) take(syscall.RawConn) error    { return nil }
 func (*dupFD) peek() (*tcpinfo.Info, string) { return nil, "" }
+func (*dupFD) icmp() *ICMP                   { return nil }
 func (*dupFD) release()                      {}

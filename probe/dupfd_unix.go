@@ -62,6 +62,16 @@ func localAddr(fd int) string {
 	return net.TCPAddrFromAddrPort(a).String()
 }
 
+// icmp takes an ICMP error from the socket's error queue.
+func (d *dupFD) icmp() *ICMP {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.held {
+		return nil
+	}
+	return icmpError(d.fd)
+}
+
 func (d *dupFD) release() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

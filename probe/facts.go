@@ -18,7 +18,8 @@ type facts struct {
 	backends []*Lane
 	controls []*Lane
 	vantage  []*Lane
-	held     *Lane // the front's
+	looks    []*Lane // made in another way than users go, to tell look-alikes apart
+	held     *Lane   // the front's
 	// heldOpens are all held-open connections, the front's first: each hop's, backend's and control port's too.
 	heldOpens []*Lane
 }
@@ -28,6 +29,8 @@ func newFacts(now *Result, past []*Result) *facts {
 	for i := range now.Lanes {
 		l := &now.Lanes[i]
 		switch {
+		case l.Look != "":
+			f.looks = append(f.looks, l)
 		case l.Lane == LaneFront && l.Extra:
 			f.others = append(f.others, l)
 		case l.Lane == LaneFront:

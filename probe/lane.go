@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/whichlayer/whichlayer/config"
 )
@@ -30,6 +31,8 @@ type laneSpec struct {
 	connect  bool // only connect: control lanes
 	version  string
 	dns      config.DNS
+	options  socketOptions
+	look     Look
 }
 
 func (s *laneSpec) http() bool { return s.ep.URL.URL != nil && s.ep.URL.HTTP() }
@@ -45,6 +48,13 @@ type attempt struct {
 	pick      uint64 // which of several addresses: the round's number
 	roundDone <-chan struct{}
 	life      context.Context // outlives the round when the attempt may be left open
+	end       context.CancelFunc
+
+	// onStall, if set, hears of a stage that has been pending for stallAfter.
+	onStall    func(StageName)
+	stallAfter func(StageName, time.Duration) time.Duration
+	// until, if set, bounds all stages together.
+	until time.Time
 
 	addr    netip.AddrPort
 	conn    *wire // the TCP connection
@@ -59,7 +69,7 @@ type attempt struct {
 
 // newLane is the lane's result before anything was seen.
 func (s *laneSpec) newLane() *Lane {
-	l := &Lane{Lane: s.kind, Hop: s.hop, Role: s.role, Name: s.name}
+	l := &Lane{Lane: s.kind, Hop: s.hop, Role: s.role, Name: s.name, Look: s.look, Extra: s.look != ""}
 	if len(s.addrs) == 1 {
 		l.Address = netip.AddrPortFrom(s.addrs[0], s.port).String()
 	}

@@ -79,6 +79,28 @@ func (p *patience) timeouts(s *laneSpec) config.Timeouts {
 	return t
 }
 
+// usually is how long a stage of a lane takes at most when all is well; 0 if that is not known.
+func (p *patience) usually(s *laneSpec, stage StageName) time.Duration {
+	return p.usual[s.key()][stage]
+}
+
+// What makes a pending stage unusual: several times its usual duration, and at least so long. A lost SYN or question is
+// sent again after a second, which happens on any path now and then.
+const (
+	stallFactor  = 4
+	leastStall   = 500 * time.Millisecond
+	resendsStall = 1300 * time.Millisecond
+)
+
+// stallAfter is when a stage that is still pending is taken for stalled; never later than half of its time.
+func (p *patience) stallAfter(s *laneSpec, stage StageName, timeout time.Duration) time.Duration {
+	least := leastStall
+	if stage == StageConnect || stage == StageResolve {
+		least = resendsStall
+	}
+	return min(max(least, stallFactor*p.usually(s, stage)), timeout/2)
+}
+
 // timeoutFields are the timeouts in the order of StageNames.
 func timeoutFields(t *config.Timeouts) [5]*config.Duration {
 	return [...]*config.Duration{&t.Resolve, &t.Connect, &t.TLS, &t.Request, &t.Response}

@@ -2,6 +2,8 @@ package probe
 
 import (
 	"encoding/json"
+	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -314,8 +316,7 @@ const (
 	LookFarReset       Look = "far_reset"       // refuses packets from nearer than the host (IP_MINTTL): whose reset was it?
 	LookFirstHop       Look = "first_hop"       // a SYN that the first router must answer, because its TTL ends there
 	LookFirstHopBeside Look = "first_hop_other" // the same to another port: does this host let only one of them out?
-	LookSmallExchange  Look = "small_exchange"  // a few bytes to the control port
-	LookLargeExchange  Look = "large_exchange"  // a packet of full size to the control port
+	LookExchange       Look = "exchange"        // a few bytes to the control port, then a packet of full size
 	LookBurst          Look = "burst"           // several connects for loss
 	LookDNSOverTCP     Look = "dns_tcp"         // the same question over TCP
 	LookSystemResolver Look = "system_resolver" // the same question to the servers of resolv.conf
@@ -348,9 +349,13 @@ func (s Seconds) MarshalJSON() ([]byte, error) {
 func (s *Seconds) UnmarshalJSON(b []byte) error {
 	var f float64
 	if err := json.Unmarshal(b, &f); err != nil {
-		return err
+		return fmt.Errorf("%.40q is not a number of seconds", b)
 	}
-	*s = Seconds(f * float64(time.Second))
+	ns := math.Round(f * float64(time.Second)) // what was written comes back to the nanosecond
+	if math.Abs(ns) >= 1<<62 {
+		return fmt.Errorf("%g seconds are out of range", f)
+	}
+	*s = Seconds(ns)
 	return nil
 }
 

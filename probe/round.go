@@ -19,6 +19,8 @@ type round struct {
 	ctx    context.Context
 	number uint64
 
+	looking looking
+
 	wg    sync.WaitGroup
 	mu    sync.Mutex
 	lanes []Lane
@@ -86,27 +88,35 @@ func (r *round) sort() {
 // Places of the further looks in a result, behind all lanes of the plan.
 const (
 	orderExtra   = 1 << 20
-	orderVantage = 1 << 21
+	orderLook    = 1 << 21
+	orderVantage = 1 << 22
 )
 
-// front is the front lane; when it fails, the further looks that tell more are made at once, beside the lanes that
-// still run.
+// front is the front lane; when it stalls or fails, the further looks that tell more are made at once, beside the lanes
+// that still run.
 func (r *round) front() Lane {
-	l := r.attempt(r.t.plan.front)
-	if !laneFailed(l) {
-		return *l
+	a := r.newAttempt(r.t.plan.front)
+	a.onStall = func(at StageName) { r.lookAround(a, at) }
+	a.stallAfter = func(at StageName, timeout time.Duration) time.Duration {
+		return r.t.patient.stallAfter(a.spec, at, timeout)
 	}
-	for i, s := range r.others(l) {
+	r.walk(a)
+	failed := failedStage(a.lane)
+	if failed == nil {
+		if resent(a.lane) && r.t.looks.burstDue(time.Now()) {
+			r.start(orderLook, 0, func() Lane { return r.lookBurst(a) })
+		}
+		return *a.lane
+	}
+	for i, s := range r.others(a.lane) {
 		r.start(orderExtra+i, time.Duration(i)*stagger, func() Lane {
 			x := r.attempt(s)
 			x.Extra = true
 			return *x
 		})
 	}
-	if v := r.t.env.Vantage; v != nil {
-		r.wg.Go(func() { r.add(orderVantage, v.Look(r.ctx)...) })
-	}
-	return *l
+	r.lookAround(a, failed.Stage)
+	return *a.lane
 }
 
 // others are the lanes that become worth while when the front fails: what stands behind the name when the name is the
@@ -136,38 +146,48 @@ func (r *round) others(l *Lane) []*laneSpec {
 	return out
 }
 
+// otherAddresses is how many of them there are at most.
+func (r *round) otherAddresses(l *Lane) int {
+	return min(maxExtraAddresses, max(len(l.Addresses), len(r.t.plan.front.addrs), 1)-1)
+}
+
 // frontFine tells that the front lane of a round that has ended went well.
 func (r *round) frontFine() bool { return len(r.lanes) > 0 && r.lanes[0].fine() }
 
-// laneFailed tells that a stage of the lane failed, or that we could not look.
-func laneFailed(l *Lane) bool {
-	return slices.ContainsFunc(l.Stages, func(s Stage) bool { return s.Outcome == Failed || s.Outcome == NoData })
+// attempt walks one lane.
+func (r *round) attempt(s *laneSpec) *Lane {
+	a := r.newAttempt(s)
+	r.walk(a)
+	return a.lane
 }
 
-// attempt walks one lane. What still hangs at its end is left open or closed.
-func (r *round) attempt(s *laneSpec) (l *Lane) {
-	life, end := context.WithCancel(context.Background())
+// newAttempt prepares a walk with the patience that is due.
+func (r *round) newAttempt(s *laneSpec) *attempt {
 	spec := *s
 	spec.timeouts = r.t.patient.timeouts(s)
-	a := &attempt{spec: &spec, env: r.t.env, lane: s.newLane(), pick: r.number, roundDone: r.ctx.Done(), life: life}
+	a := &attempt{spec: &spec, env: r.t.env, lane: s.newLane(), pick: r.number, roundDone: r.ctx.Done()}
+	a.life, a.end = context.WithCancel(context.Background())
+	return a
+}
+
+// walk walks one lane. What still hangs at its end is left open or closed.
+func (r *round) walk(a *attempt) {
 	defer func() {
 		if p := recover(); p != nil {
-			end()
+			a.end()
 			a.close()
-			l = a.lane
-			l.Stages = append(l.Stages, Stage{Stage: StageResolve, Outcome: NoData, Type: SelfFailed, Code: SelfFailed.Code(), Error: fmt.Sprint(p)})
+			a.lane.Stages = append(a.lane.Stages, Stage{Stage: StageResolve, Outcome: NoData, Type: SelfFailed, Code: SelfFailed.Code(), Error: fmt.Sprint(p)})
 		}
 	}()
 	pending := a.walk()
 	switch {
 	case pending == nil:
-		end()
-	case s.connect || r.ctx.Err() != nil || !r.t.left.keep(a, r.number, pending, end):
-		end()
+		a.end()
+	case a.spec.connect || r.ctx.Err() != nil || !r.t.left.keep(a, r.number, pending, a.end):
+		a.end()
 		a.close()
 		<-pending
 	default:
 		a.lane.Hanging = true
 	}
-	return a.lane
 }

@@ -31,6 +31,7 @@ var errStageTimeout = errors.New("no answer in time")
 // stage runs one step of an attempt. f does the work and must return soon after its context is canceled; at the
 // deadline stage returns while f goes on, and pending yields f's error once it has ended.
 func (a *attempt) stage(ctx context.Context, name StageName, timeout time.Duration, f func(context.Context) error) (pending <-chan error, ok bool) {
+	timeout = a.within(timeout)
 	start := time.Now()
 	s := Stage{Stage: name, Started: start.UTC()}
 	done := make(chan error, 1)
@@ -42,18 +43,11 @@ func (a *attempt) stage(ctx context.Context, name StageName, timeout time.Durati
 		}()
 		done <- f(ctx)
 	}()
-	timer := time.NewTimer(timeout)
-	defer timer.Stop()
 	var err error
-	select {
-	case err = <-done:
-	case <-timer.C:
-		err, pending = errStageTimeout, done
+	if err, pending = a.await(done, name, timeout); pending != nil && errors.Is(err, errStageTimeout) {
 		if f := a.unmatched.Load(); f != nil {
 			err = f
 		}
-	case <-a.roundDone:
-		err, pending = fail(SelfStopped, "the round was ended"), done
 	}
 	s.Duration = Seconds(time.Since(start))
 	s.TCPInfo = a.tcpInfo()
@@ -63,6 +57,32 @@ func (a *attempt) stage(ctx context.Context, name StageName, timeout time.Durati
 	}
 	a.lane.Stages = append(a.lane.Stages, s)
 	return pending, s.Good() || s.Type == DNSAddressChanged
+}
+
+// await waits for a stage's end, for its deadline or for the round's end; pending is done unless the stage has ended. A
+// stage that takes unusually long is told to whoever wants to know.
+func (a *attempt) await(done <-chan error, name StageName, timeout time.Duration) (err error, pending <-chan error) {
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	var stalled <-chan time.Time
+	if a.onStall != nil {
+		t := time.NewTimer(a.stallAfter(name, timeout))
+		defer t.Stop()
+		stalled = t.C
+	}
+	for {
+		select {
+		case err := <-done:
+			return err, nil
+		case <-stalled:
+			a.onStall(name)
+			stalled = nil
+		case <-timer.C:
+			return errStageTimeout, done
+		case <-a.roundDone:
+			return fail(SelfStopped, "the round was ended"), done
+		}
+	}
 }
 
 // judge fills in outcome, type, code and error.

@@ -25,7 +25,7 @@ func (a *attempt) connect() (<-chan error, bool) {
 	if !a.addr.IsValid() {
 		a.setAddr(pickAddress(a.spec.addrs, a.pick))
 	}
-	d := &dialing{to: a.addr, source: a.spec.ep.Source}
+	d := &dialing{to: a.addr, source: a.spec.ep.Source, options: a.spec.options}
 	type opened struct {
 		conn  net.Conn
 		local string
@@ -46,6 +46,7 @@ func (a *attempt) connect() (<-chan error, bool) {
 	s := &a.lane.Stages[len(a.lane.Stages)-1]
 	if !ok {
 		s.TCPInfo, a.lane.Local = d.peek()
+		s.ICMP = d.dup.icmp()
 		if pending != nil {
 			pending = closeLate(pending, func() {
 				select {
@@ -64,6 +65,7 @@ func (a *attempt) connect() (<-chan error, bool) {
 	a.stream, a.lane.Local = a.conn, o.local
 	if sc, is := o.conn.(syscall.Conn); is {
 		a.raw, _ = sc.SyscallConn()
+		forgetErrors(a.raw)
 	}
 	s.TCPInfo = a.tcpInfo()
 	return nil, true
@@ -83,9 +85,10 @@ func closeLate(pending <-chan error, closer func()) <-chan error {
 // dialing is one connect to one address. It keeps a second descriptor of the socket, because a failed dial closes the
 // first, and with it what the kernel knew and the local port.
 type dialing struct {
-	to     netip.AddrPort
-	source netip.Addr
-	dup    dupFD
+	to      netip.AddrPort
+	source  netip.Addr
+	options socketOptions
+	dup     dupFD
 }
 
 func (d *dialing) open(ctx context.Context, forward *config.ForwardProxy) (net.Conn, error) {
@@ -93,7 +96,7 @@ func (d *dialing) open(ctx context.Context, forward *config.ForwardProxy) (net.C
 	if forward != nil {
 		to = forward.Address.String()
 	}
-	dialer := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error { return d.dup.take(c) }, KeepAlive: -1}
+	dialer := net.Dialer{Control: d.prepare, KeepAlive: -1}
 	if forward == nil && sameFamily(d.source, to) || forward != nil && d.source.IsValid() {
 		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(d.source, 0))
 	}
@@ -119,6 +122,14 @@ func (d *dialing) open(ctx context.Context, forward *config.ForwardProxy) (net.C
 		}
 	}
 	return conn, nil
+}
+
+// prepare sets the socket's options before it connects.
+func (d *dialing) prepare(network, _ string, c syscall.RawConn) error {
+	if err := d.options.apply(c, network == "tcp6"); err != nil {
+		return fail(SelfFailed, "%w", err)
+	}
+	return d.dup.take(c)
 }
 
 // forwardFailure says of a failed connect that it did not go to the target's address: what stands there is innocent.

@@ -43,6 +43,8 @@ type Target struct {
 	// patient is used by rounds only, of which one runs at a time; late is set when an attempt that was left open was
 	// answered within full patience.
 	patient patience
+	looks   looks
+	paths   paths
 	served  map[string]time.Time // by lane: when it last went well from end to end; used by rounds only
 	late    atomic.Bool
 }
@@ -112,6 +114,9 @@ func (t *Target) Round(ctx context.Context, due time.Time, by Trigger) Result {
 	t.noteServed(r.lanes)
 	res.Lanes = r.lanes
 	t.patient.note(r.lanes, r.frontFine())
+	t.looks.ended(r.frontFine())
+	t.paths.note(r.lanes)
+	res.Paths = t.paths.facts(time.Now())
 	if t.held != nil {
 		t.held.noteFront(r.frontFine())
 		if l := t.held.lane(); l != nil {
