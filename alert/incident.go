@@ -79,6 +79,9 @@ type Bounds struct {
 type Change struct {
 	At      time.Time     `json:"at"`
 	Verdict probe.Verdict `json:"verdict"`
+	// Reason is why it took the place of the one before, such as "surer: confirmed instead of likely"; empty for the
+	// first one of an outage.
+	Reason string `json:"reason,omitempty"`
 }
 
 // Fingerprint identifies one attempt on the wire and in a server's log.
@@ -144,19 +147,22 @@ func keepEnds[T any](list []T, x T, first, limit int) []T {
 // NewID returns a maker of incident IDs for the target: the time in UTC to the second, the target's name as far as it is
 // harmless in file names, and two bytes read from random.
 func NewID(target string, random io.Reader) func(time.Time) string {
-	name := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '_' {
-			return r
-		}
-		return '-'
-	}, target)
-	if len(name) > 40 {
-		name = name[:40]
-	}
+	name := FileName(target)
 	return func(t time.Time) string {
 		var b [2]byte
 		// Without randomness the time and the target still tell incidents apart.
 		_, _ = io.ReadFull(random, b[:])
 		return t.UTC().Format("20060102T150405Z") + "-" + name + "-" + hex.EncodeToString(b[:])
 	}
+}
+
+// FileName is a target's name as far as it is harmless within file names, at most 40 bytes.
+func FileName(target string) string {
+	name := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '_' {
+			return r
+		}
+		return '-'
+	}, target)
+	return name[:min(len(name), 40)]
 }
