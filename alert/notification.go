@@ -59,8 +59,32 @@ func (n Notification) Headline() string {
 		if i.Reopened > 0 {
 			return fmt.Sprintf("%s is %s again: %s", i.Target, v.State, shortVerdict(*v))
 		}
+	case config.Updated:
+		if was, _ := n.change(); was != nil && (was.Layer != v.Layer || was.Cause != v.Cause) {
+			return fmt.Sprintf("%s is %s: now %s; was %s", i.Target, v.State, shortVerdict(*v), shortVerdict(*was))
+		}
 	}
 	return fmt.Sprintf("%s is %s: %s", i.Target, v.State, shortVerdict(*v))
+}
+
+// change is the verdict that an update replaces, nil at other transitions, and why.
+func (n Notification) change() (was *probe.Verdict, why string) {
+	line := n.Event.Incident.Timeline
+	if n.Transition != config.Updated || len(line) < 2 {
+		return nil, ""
+	}
+	return &line[len(line)-2].Verdict, line[len(line)-1].Reason
+}
+
+// Why says why an update replaces what was told before, such as "surer: confirmed instead of likely"; else empty.
+func (n Notification) Why() string {
+	_, why := n.change()
+	return why
+}
+
+// Advises tells that the notification is for people who have to do something now.
+func (n Notification) Advises() bool {
+	return n.Transition == config.Opened || n.Transition == config.Updated
 }
 
 // shortVerdict names layer, cause and confidence; of several suspects all.

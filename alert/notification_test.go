@@ -28,6 +28,10 @@ func TestHeadlines(t *testing.T) {
 		{config.Opened, Incident{Reopened: 1}, frozen, "orders is down again: proxy, frozen (likely)"},
 		{config.Opened, Incident{}, two, "orders is down: network (port dropped) or proxy (accept queue full), ambiguous"},
 		{config.Updated, Incident{}, probe.Verdict{State: probe.Down}, "orders is down: which layer broke is not known"},
+		{config.Updated, Incident{Timeline: []Change{{Verdict: two}, {Verdict: frozen, Reason: "surer"}}}, frozen,
+			"orders is down: now proxy, frozen (likely); was network (port dropped) or proxy (accept queue full), ambiguous"},
+		{config.Updated, Incident{Timeline: []Change{{Verdict: frozen}, {Verdict: frozen, Reason: "surer"}}}, frozen, "orders is down: proxy, frozen (likely)"},
+		{config.Opened, Incident{Timeline: []Change{{Verdict: two}, {Verdict: frozen}}}, frozen, "orders is down: proxy, frozen (likely)"},
 		{config.Resolved, Incident{Bounds: Bounds{StartsAfter: &begin, StartsBefore: epoch.Add(5 * time.Second), EndsAfter: &end, EndsBefore: &end}}, frozen,
 			"orders is up again after 1m25s to 1m30s: proxy, frozen (likely)"},
 		{config.Dismissed, Incident{}, frozen, "orders is up: the suspicion was not confirmed"},
@@ -38,6 +42,35 @@ func TestHeadlines(t *testing.T) {
 		if got := n.Headline(); got != c.want {
 			t.Errorf("got  %s\nwant %s", got, c.want)
 		}
+	}
+}
+
+func TestAdvice(t *testing.T) {
+	two := down(probe.LayerNetwork, probe.CausePortDropped, probe.Ambiguous)
+	two.Suspects = append(two.Suspects, probe.Suspect{Layer: probe.LayerProxy, Cause: probe.CauseQueueFull})
+	frozen := down(probe.LayerProxy, probe.CauseFrozen, probe.Likely)
+	i := &Incident{Timeline: []Change{{Verdict: two}, {Verdict: frozen, Reason: "surer: likely instead of ambiguous"}}}
+	for _, c := range []struct {
+		transition config.Transition
+		advises    bool
+		why        string
+	}{
+		{config.Suspect, false, ""}, {config.Opened, true, ""}, {config.Resolved, false, ""}, {config.Dismissed, false, ""},
+		{config.Updated, true, "surer: likely instead of ambiguous"},
+	} {
+		n := Notification{c.transition, Event{Verdict: &frozen, Incident: i}}
+		if n.Advises() != c.advises || n.Why() != c.why {
+			t.Errorf("%s: advises %v, why %q", c.transition, n.Advises(), n.Why())
+		}
+	}
+	if got, want := Supposing(two), "if it is the network (port dropped)"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := Supposing(frozen); got != "" {
+		t.Errorf("one suspect is the best, and still %q", got)
+	}
+	if VerdictWords(frozen) != proxyWords[probe.CauseFrozen] || VerdictWords(probe.Verdict{}) != noneWords[probe.CauseUnknown] {
+		t.Error("the words are of another suspect")
 	}
 }
 

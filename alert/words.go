@@ -55,6 +55,23 @@ func clause(l probe.Layer, c probe.Cause) string {
 	return Explain(probe.Suspect{Layer: l, Cause: c}).Happened
 }
 
+// VerdictWords explain a verdict by its likeliest suspect; see [Supposing].
+func VerdictWords(v probe.Verdict) Words {
+	if nameless(v) {
+		return Explain(probe.Suspect{Layer: probe.LayerNone, Cause: probe.CauseUnknown})
+	}
+	return Explain(probe.Suspect{Layer: v.Layer, Cause: v.Cause})
+}
+
+// Supposing is the condition under which [VerdictWords] hold, such as "if it is the network (port dropped)"; empty where
+// one suspect is clearly the best.
+func Supposing(v probe.Verdict) string {
+	if v.Confidence != probe.Ambiguous || len(v.Suspects) < 2 {
+		return ""
+	}
+	return "if it is " + suspectClauses(v.Suspects[:1])[0]
+}
+
 // layerWords names a layer with its article.
 func layerWords(l probe.Layer) string {
 	switch l {

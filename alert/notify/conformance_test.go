@@ -92,12 +92,14 @@ func huge() alert.Notification {
 	nasty := "日本語 & <!channel> ``` *_~` \x00\x1b[31m \xff 🧊 "
 	for k := range 500 {
 		v.Evidence = append(v.Evidence, strings.Repeat(nasty, 10))
+		v.WouldDecide = append(v.WouldDecide, strings.Repeat(nasty, 8))
 		v.Cleared = append(v.Cleared, probe.Cleared{Layer: probe.LayerDNS, Reason: nasty})
 		v.Suspects = append(v.Suspects, probe.Suspect{Layer: probe.LayerHost, Cause: probe.Cause(nasty)})
 		i.Fingerprints = append(i.Fingerprints, alert.Fingerprint{Local: fmt.Sprintf("10.0.9.4:%d", 1000+k), Remote: fmt.Sprintf("10.0.%d.10:443", k%256), RequestID: nasty})
 		n.Event.Lanes = append(n.Event.Lanes, probe.Lane{Lane: probe.LaneVia, Hop: strings.Repeat(nasty, 5), Address: nasty, Stages: []probe.Stage{
 			{Stage: probe.StageTLS, Outcome: probe.Failed, Type: probe.TLSTimedOut, Error: nasty, Duration: probe.Seconds(time.Second)}}})
 	}
+	v.Confidence = probe.Ambiguous
 	i.Target = strings.Repeat(nasty, 20)
 	n.Event.Target, n.Event.Incident, n.Event.Verdict = i.Target, &i, &v
 	return n

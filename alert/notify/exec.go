@@ -114,12 +114,13 @@ func (e *Exec) input(n alert.Notification) input {
 // environment is for scripts without a JSON reader. Unknown times are empty.
 func environment(n alert.Notification) []string {
 	i, v := n.Event.Incident, n.Event.Verdict
+	words := alert.VerdictWords(*v)
 	vars := [][2]string{
 		{"EVENT", string(n.Transition)}, {"TARGET", n.Event.Target}, {"STATE", string(v.State)}, {"LAYER", string(v.Layer)},
 		{"CAUSE", string(v.Cause)}, {"CONFIDENCE", string(v.Confidence)}, {"INCIDENT", i.ID},
 		{"STARTS_AFTER", stamp(i.StartsAfter)}, {"STARTS_BEFORE", stamp(&i.StartsBefore)},
 		{"ENDS_AFTER", stamp(i.EndsAfter)}, {"ENDS_BEFORE", stamp(i.EndsBefore)},
-		{"HEADLINE", n.Headline()}, {"CAPTURE_FILTER", n.CaptureFilter()}, {"SERVICE_FILTER", n.ServiceFilter()},
+		{"HEADLINE", n.Headline()}, {"MEANS", words.Means}, {"NEXT", words.Next}, {"CAPTURE_FILTER", n.CaptureFilter()}, {"SERVICE_FILTER", n.ServiceFilter()},
 	}
 	env := []string{"PATH=" + os.Getenv("PATH")}
 	for _, p := range vars {

@@ -91,7 +91,7 @@ func TestExecPassesTheEvent(t *testing.T) {
 	}
 	env := s.await("env")
 	for _, want := range []string{"WHICHLAYER_EVENT=opened", "WHICHLAYER_TARGET=orders", "WHICHLAYER_STATE=down", "WHICHLAYER_LAYER=proxy",
-		"WHICHLAYER_CAUSE=frozen", "WHICHLAYER_CONFIDENCE=likely", "WHICHLAYER_INCIDENT=20261122T140304Z-orders-3f9a",
+		"WHICHLAYER_CAUSE=frozen", "WHICHLAYER_MEANS=Users connect and wait in vain;", "WHICHLAYER_NEXT=On the proxy's host ", "WHICHLAYER_CONFIDENCE=likely", "WHICHLAYER_INCIDENT=20261122T140304Z-orders-3f9a",
 		"WHICHLAYER_STARTS_AFTER=2026-11-22T14:03:04.12Z", "WHICHLAYER_STARTS_BEFORE=2026-11-22T14:03:05.32Z", "WHICHLAYER_ENDS_AFTER=\n",
 		"WHICHLAYER_CAPTURE_FILTER=(host 10.0.9.4 and host 10.0.0.10 and tcp port 443 and (port 51234 or port 51236))"} {
 		if !strings.Contains(env+"\n", want) {

@@ -50,6 +50,9 @@ func sample(t config.Transition) alert.Notification {
 	switch t {
 	case config.Opened, config.Updated:
 		i.State, i.OpenedAt = alert.Open, at(24*time.Second)
+		if t == config.Updated {
+			change(i, v)
+		}
 	case config.Resolved:
 		now = *at(150 * time.Second)
 		i.State, i.OpenedAt, i.ResolvedAt = alert.Resolved, at(24*time.Second), &now
@@ -61,6 +64,15 @@ func sample(t config.Transition) alert.Notification {
 	}
 	i.Verdict = *v
 	return alert.Notification{Transition: t, Event: alert.Event{Event: alert.Kind(t), Time: now, Target: "orders", Verdict: v, Lanes: lanes, Incident: i}}
+}
+
+// change lets three rounds have seen what leaves two suspects.
+func change(i *alert.Incident, v *probe.Verdict) {
+	was := *v
+	v.Layer, v.Cause, v.Confidence, v.Rule = probe.LayerNetwork, probe.CausePortDropped, probe.Ambiguous, "connect-silent-host-up"
+	v.Suspects = []probe.Suspect{{Layer: probe.LayerNetwork, Cause: probe.CausePortDropped}, {Layer: probe.LayerProxy, Cause: probe.CauseQueueFull}}
+	v.WouldDecide = []string{"an agent on the proxy's host: is its accept queue full?", "a held-open connection: is its data acknowledged?"}
+	i.Timeline = []alert.Change{{At: *at(time.Second), Verdict: was}, {At: *at(24 * time.Second), Verdict: *v, Reason: "three rounds in a row saw it"}}
 }
 
 func stage(name probe.StageName, d time.Duration, t probe.Type) probe.Stage {

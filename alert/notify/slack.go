@@ -109,6 +109,9 @@ func (s *Slack) reply(ctx context.Context, n alert.Notification, t thread) error
 		return nil
 	}
 	text := summary(n) + "\n" + escape(n.Sentence(), limitHeadline)
+	if why := n.Why(); why != "" {
+		text += "\nWhy the verdict changed: " + escape(why, limitHeadline)
+	}
 	if n.Transition == config.Resolved {
 		text = summary(n) + "\n" + times(n, s.loc)
 	}

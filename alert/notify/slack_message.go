@@ -21,16 +21,18 @@ const (
 )
 
 // Limits in characters. Slack takes 3000 in a section and 50 blocks, but refuses a message (msg_blocks_too_long) whose
-// blocks have about 13,000 together; the sum of these is well below.
+// blocks have about 13,000 together; the sum of these is below.
 const (
 	limitHeadline = 600
-	limitTimes    = 900
-	limitField    = 300
-	limitLanes    = 2600
-	limitEvidence = 2400
-	limitCleared  = 1200
+	limitTimes    = 700
+	limitField    = 200
+	limitWords    = 1000
+	limitDecide   = 600
+	limitLanes    = 2400
+	limitEvidence = 1800
+	limitCleared  = 800
 	limitFilter   = 1200
-	limitLogs     = 900
+	limitLogs     = 700
 	maxLaneRows   = 24
 	maxRequestIDs = 5
 )
@@ -61,6 +63,9 @@ func attachment(n alert.Notification, loc *time.Location) slack.Attachment {
 		section(times(n, loc)),
 		fields(n),
 	}
+	if n.Advises() {
+		blocks = append(blocks, advice(v)...)
+	}
 	if len(n.Event.Lanes) > 0 {
 		blocks = append(blocks, section("*What each lane sees*\n"+code(table(laneRows(n, maxLaneRows)), limitLanes)))
 	}
@@ -79,8 +84,25 @@ func attachment(n alert.Notification, loc *time.Location) slack.Attachment {
 	return slack.Attachment{Color: colour(n), Fallback: n.Headline(), Blocks: slack.Blocks{BlockSet: blocks}}
 }
 
+// advice is what the one on call does not have to look up.
+func advice(v *probe.Verdict) []slack.Block {
+	w, supposing := alert.VerdictWords(*v), ""
+	if s := alert.Supposing(*v); s != "" {
+		supposing = " " + s + ":"
+	}
+	blocks := []slack.Block{section(escape("*What it means*"+supposing+" "+w.Means+"\n*Look first* "+w.Next+"\n*Whom to ask* "+w.Ask, limitWords))}
+	if v.Confidence == probe.Ambiguous && len(v.WouldDecide) > 0 {
+		blocks = append(blocks, section("*What would decide*\n"+bullets(v.WouldDecide, limitDecide)))
+	}
+	return blocks
+}
+
 func times(n alert.Notification, loc *time.Location) string {
-	lines := []string{"*Began* " + n.Began(loc)}
+	var lines []string
+	if why := n.Why(); why != "" {
+		lines = append(lines, "*Why the verdict changed* "+why)
+	}
+	lines = append(lines, "*Began* "+n.Began(loc))
 	if ended := n.Ended(loc); ended != "" {
 		lines = append(lines, "*Ended* "+ended)
 	}

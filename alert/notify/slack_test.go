@@ -162,6 +162,9 @@ func TestSlackKeepsOneMessagePerIncident(t *testing.T) {
 	if diff := cmp.Diff(want, f.calls); diff != "" {
 		t.Error(diff)
 	}
+	if got := fmt.Sprint(f.bodies[5]["text"]); !strings.Contains(got, "was proxy, frozen (likely)") || !strings.Contains(got, "three rounds in a row saw it") {
+		t.Errorf("the thread does not say what changed and why: %s", got)
+	}
 	if f.bodies[1]["channel"] != "C0123" {
 		t.Errorf("edited in %v, want the channel's ID", f.bodies[1]["channel"])
 	}
@@ -253,7 +256,7 @@ func TestSlackErrorsHoldNoSecret(t *testing.T) {
 
 // TestSlackMessages holds what is sent against golden files; -update writes them.
 func TestSlackMessages(t *testing.T) {
-	for _, tr := range []config.Transition{config.Suspect, config.Opened, config.Resolved, config.Dismissed} {
+	for _, tr := range []config.Transition{config.Suspect, config.Opened, config.Updated, config.Resolved, config.Dismissed} {
 		n := sample(tr)
 		var b bytes.Buffer
 		enc := json.NewEncoder(&b)
