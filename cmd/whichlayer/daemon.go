@@ -74,7 +74,7 @@ func runDaemon(ctx context.Context, f *runFlags, hup <-chan os.Signal, stdout io
 	hard, stopRounds := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopRounds()
 	fleet := &fleet{
-		log: log, health: probe.NewHealth(), metrics: metrics, scheduler: probe.NewScheduler(log, metrics), progress: newProgress(),
+		log: log, health: probe.NewHealth(), names: probe.NewSystemNames(), metrics: metrics, scheduler: probe.NewScheduler(log, metrics), progress: newProgress(),
 		judge: func(r *probe.Result) time.Duration {
 			verdict, again := desk.Observe(r)
 			metrics.Observe(r, verdict)
@@ -124,6 +124,7 @@ func runDaemon(ctx context.Context, f *runFlags, hup <-chan os.Signal, stdout io
 	telling.Go(func() error { return dispatcher.Run(tellingCtx) })
 	looking.Go(func() error { return web.Run(lookingCtx) })
 	looking.Go(func() error { return fleet.health.Run(lookingCtx) })
+	looking.Go(func() error { return fleet.names.Run(lookingCtx) })
 	looking.Go(func() error { return fleet.scheduler.Run(lookingCtx) })
 	looking.Go(func() error { return supervisor.Run(lookingCtx) })
 	looking.Go(func() error { return reloader.Run(lookingCtx, hup) })
