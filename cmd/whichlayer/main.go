@@ -17,6 +17,7 @@ func commands() []*cobra.Command {
 	return []*cobra.Command{
 		newDemoCmd(),
 		newCheckCmd(),
+		newExplainCmd(),
 		newRunCmd(),
 		newValidateCmd(),
 		newVersionCmd(),
