@@ -33,7 +33,7 @@ const roundGrace = 5 * time.Second
 //	                          v                               |
 //	                        Result ------ judge ----------> desk (verdict, incident)
 //	                          |                               |
-//	                       metrics                            +---> events (one queue, one writer)
+//	                 metrics, recorder                        +---> events (one queue, one writer)
 //	                          |                               '---> dispatcher (a queue and a goroutine a receiver)
 //	     web: /metrics /-/healthy /-/ready
 //
@@ -54,6 +54,10 @@ func runDaemon(ctx context.Context, f *runFlags, hup <-chan os.Signal, stdout io
 	reg := newRegistry()
 	events := newEventLog(f.events, stdout, log, reg)
 	if err := events.Open(); err != nil {
+		return err
+	}
+	recorder := newRecorder(f.record, log, reg)
+	if err := recorder.Open(); err != nil {
 		return err
 	}
 	build := func(r config.Receiver) (alert.Notifier, error) { return notify.New(r, cfg.TimeZone.Std(), log) }
@@ -78,6 +82,7 @@ func runDaemon(ctx context.Context, f *runFlags, hup <-chan os.Signal, stdout io
 		judge: func(r *probe.Result) time.Duration {
 			verdict, again := desk.Observe(r)
 			metrics.Observe(r, verdict)
+			recorder.Record(r, verdict)
 			return again
 		},
 		blind:  desk.Gap,
@@ -121,6 +126,7 @@ func runDaemon(ctx context.Context, f *runFlags, hup <-chan os.Signal, stdout io
 	tellingCtx, stopTelling := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopTelling()
 	telling.Go(func() error { return events.Run(tellingCtx) })
+	telling.Go(func() error { return recorder.Run(tellingCtx) })
 	telling.Go(func() error { return dispatcher.Run(tellingCtx) })
 	looking.Go(func() error { return web.Run(lookingCtx) })
 	looking.Go(func() error { return fleet.health.Run(lookingCtx) })

@@ -19,6 +19,7 @@ func commands() []*cobra.Command {
 		newCheckCmd(),
 		newExplainCmd(),
 		newRunCmd(),
+		newReplayCmd(),
 		newValidateCmd(),
 		newVersionCmd(),
 	}
