@@ -6,8 +6,8 @@ import "github.com/whichlayer/whichlayer/probe"
 var linkWords = map[probe.Cause]Words{
 	probe.CauseLinkDown: {
 		Happened: "the proxy does not reach the backend",
-		Means: "Users get as far as the proxy and no further, while the backend serves when it is asked " +
-			"directly: the way between the two is broken.",
+		Means: "Users get as far as the proxy and no further: the way from it to the backend is broken, and the network up to " +
+			"the proxy is not to blame.",
 		Next: "On the proxy's host run `curl -v http://BACKEND/` and `ss -tn state syn-sent`, which lists " +
 			"connections that get no reply.",
 		Ask: "Ask the network team whether a rule or a route between the proxy and the backend changed at the " +

@@ -120,8 +120,8 @@ var boxWords = map[probe.Cause]Words{
 	},
 	probe.CauseWrongContent: {
 		Happened: "the BOX's answer is not what is expected",
-		Means: "Users get an answer, and a wrong one, while the backend gives the right one: the network and " +
-			"the backend are not to blame.",
+		Means: "Users get an answer, and a wrong one, which the BOX has made or fetched from the wrong place; the network " +
+			"up to it is not to blame.",
 		Next: "Compare `curl -s --resolve NAME:443:ADDRESS https://NAME/PATH` with the same path asked of " +
 			"the backend.",
 		Ask: "Ask those who run the BOX where it sends this path, and whether it answers from a " +

@@ -99,8 +99,8 @@ var proberWords = map[probe.Cause]Words{
 	},
 	probe.CauseResolverConfig: {
 		Happened: "this host's resolv.conf names a server that does not answer",
-		Means: "The name does resolve at another server of the list, so only machines with this resolv.conf " +
-			"wait; the service is not to blame.",
+		Means: "Probing goes on with the configured name servers, so the service is not touched, but this host itself may not " +
+			"find names, and then its alerts do not get out.",
 		Next: "Run `cat /etc/resolv.conf` and ask each server in it by itself: `dig @SERVER NAME`.",
 		Ask: "Ask those who run this prober's host who writes its resolv.conf, and the DNS team whether that " +
 			"server was taken away.",

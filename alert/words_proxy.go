@@ -67,8 +67,7 @@ var proxyWords = map[probe.Cause]Words{
 	},
 	probe.CauseSlow: {
 		Happened: "the proxy is slow",
-		Means: "Users are served late; the backend answers in time when it is asked directly, and no packets are " +
-			"lost.",
+		Means:    "Users are served late, because the proxy itself takes that long; the network and the backend are not to blame.",
 		Next: "On the proxy's host look at `top -H -p PID`, `cat /proc/pressure/cpu` and Recv-Q in `ss -ltn " +
 			"'sport = :443'`.",
 		Ask: "Ask those who run the proxy whether it has more to do than usual, or less CPU.",

@@ -69,7 +69,7 @@ func stateMark(t terminal, s probe.State) (paint, string) {
 func writeReasons(b io.Writer, t terminal, v *probe.Verdict) {
 	var evidence, cleared []string
 	switch {
-	case v.Rule == probe.RuleSideLane && len(v.Evidence) > 0:
+	case len(v.Evidence) > 0 && (v.Rule == probe.RuleSideLane || ours(v)):
 		evidence = v.Evidence[:1]
 	case v.State != probe.Up:
 		evidence = v.Evidence
@@ -83,6 +83,9 @@ func writeReasons(b io.Writer, t terminal, v *probe.Verdict) {
 		writeList(b, t, "suspects, the likeliest first", t.symbol("→", ">"), warn, suspects(v))
 	}
 }
+
+// ours tells that the prober has something to say of itself although users are served.
+func ours(v *probe.Verdict) bool { return v.State == probe.Up && v.Layer == probe.LayerProber }
 
 func suspects(v *probe.Verdict) (out []string) {
 	for _, s := range v.Suspects {
@@ -103,7 +106,7 @@ func writeList(b io.Writer, t terminal, title, mark string, p paint, items []str
 
 // writeAdvice says what the likeliest suspect means and, where it is needed or wanted, what would tell more.
 func writeAdvice(b io.Writer, t terminal, v *probe.Verdict, d detail) {
-	if v.State == probe.Up {
+	if v.State == probe.Up && !ours(v) {
 		return
 	}
 	if d == verbose || v.Confidence == probe.Ambiguous {
@@ -121,7 +124,7 @@ func writeAdvice(b io.Writer, t terminal, v *probe.Verdict, d detail) {
 
 // writeHint says where to look on.
 func writeHint(b io.Writer, t terminal, c *checked, d detail) {
-	if c.verdict.State == probe.Up {
+	if c.verdict.State == probe.Up && !ours(&c.verdict) {
 		return
 	}
 	var hints []string

@@ -82,6 +82,8 @@ func TestAdvice(t *testing.T) {
 		WouldDecide: []string{"an agent on the proxy's host"}}
 	sure, up := v, probe.Verdict{State: probe.Up, WouldDecide: v.WouldDecide}
 	sure.Confidence = probe.Likely
+	notice := probe.Verdict{State: probe.Up, Layer: probe.LayerProber, Cause: probe.CauseResolverConfig, Confidence: probe.Confirmed,
+		Suspects: []probe.Suspect{{Layer: probe.LayerProber, Cause: probe.CauseResolverConfig}}}
 	for _, c := range []struct {
 		v                  probe.Verdict
 		d                  detail
@@ -93,6 +95,8 @@ func TestAdvice(t *testing.T) {
 		{sure, normal, false, false, "whichlayer explain port_dropped"},
 		{sure, verbose, true, true, "more: whichlayer explain accept_queue_full"},
 		{up, verbose, false, false, ""},
+		{notice, normal, false, false, "whichlayer explain resolver_config"},
+		{notice, verbose, false, true, "away."},
 	} {
 		var b bytes.Buffer
 		term := terminal{width: 80}
