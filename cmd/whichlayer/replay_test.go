@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"path/filepath"
@@ -29,7 +30,7 @@ func goldenRounds(t testing.TB, name string) (rounds []*probe.Result) {
 	}
 	for r := probe.NewRecordingReader(name, bytes.NewReader(archived(ar, "rounds.jsonl"))); ; {
 		x, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return rounds
 		}
 		if err != nil {
@@ -104,7 +105,7 @@ func outages(t testing.TB, fault string) (rounds []*probe.Result) {
 		step(good, 5)
 		step(bad[0], 1)
 		step(bad[len(bad)-1], 12)
-		step(good, 200) // longer than a relapse counts as the same incident
+		step(good, 140) // longer than a relapse counts as the same incident
 	}
 	return rounds
 }
