@@ -136,6 +136,7 @@ func (e *eventLog) swap() {
 }
 
 func (e *eventLog) finish() error {
+	defer e.settle()
 	for len(e.queue) > 0 {
 		e.write(<-e.queue)
 	}

@@ -105,6 +105,7 @@ func (r *recorder) Run(ctx context.Context) error {
 			for len(r.queue) > 0 {
 				r.write(<-r.queue)
 			}
+			r.settle()
 			return nil
 		}
 	}

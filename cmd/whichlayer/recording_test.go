@@ -118,6 +118,12 @@ func TestRecorderNeverBlocks(t *testing.T) {
 	if n := strings.Count(cries.String(), "rounds were not recorded"); n != 1 {
 		t.Errorf("%d complaints, want 1 for all:\n%s", n, cries)
 	}
+	if err := r.Run(ended()); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(cries.String(), "lost=6 ") || testutil.ToFloat64(r.written) != recordingQueue {
+		t.Errorf("at the end %v written, and the rest is not told:\n%s", testutil.ToFloat64(r.written), cries)
+	}
 }
 
 func TestRecorderOff(t *testing.T) {

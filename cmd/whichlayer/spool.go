@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -57,6 +58,16 @@ func (s *spool[T]) drop(lines int, why error) {
 	}
 	s.cry(s.lostThen, why)
 	s.lastCry, s.lostThen = time.Now(), 0
+}
+
+// settle tells at the end what was lost and not told yet.
+func (s *spool[T]) settle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lostThen > 0 {
+		s.cry(s.lostThen, errors.New("more of what was told before"))
+		s.lostThen = 0
+	}
 }
 
 // batch is the first and those that wait behind it.
