@@ -334,6 +334,7 @@ const (
 	LookDNSOverTCP     Look = "dns_tcp"         // the same question over TCP
 	LookSystemResolver Look = "system_resolver" // the same question to the servers of resolv.conf
 	LookOtherName      Look = "other_name"      // another question to the same server
+	LookFormerServers  Look = "former_servers"  // the same question to the servers that resolv.conf named when it went well
 )
 
 // Reaction is what a peer does when we have closed our side of a connection.

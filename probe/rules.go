@@ -12,6 +12,7 @@ var rules = []rule{
 	{"self-no-carrier", judgeNoCarrier},
 	{"self-local-firewall", judgeLocalFirewall},
 	{"self-clock", judgeClock},
+	{"self-resolver", judgeFormerServers},
 	{"vantage-down", judgeVantage},
 
 	// Nothing is wrong for users, or not much.
@@ -30,6 +31,7 @@ var rules = []rule{
 	// The front's name.
 	{"dns-wrong-address", judgeWrongAddress},
 	{"dns-no-answer", judgeDNSSilent},
+	{"dns-unreachable", judgeDNSUnreachable},
 	{"dns-bad-answer", judgeDNSAnswer},
 
 	// The front's TCP connect.

@@ -20,7 +20,7 @@ func (t *Target) self(r *Result, start time.Time) Self {
 	front := &r.Lanes[0]
 	t.env.Vantage.note(t.cfg.Name, front)
 	if resolve := front.stage(StageResolve); resolve != nil && resolve.Good() {
-		t.env.Names.learn(front.Name, t.env.DNS.Servers)
+		t.env.Names.learn(front.Name, t.env.DNS.Servers, resolve.Asked)
 	}
 	s.Resolver = t.env.Names.Trouble()
 	if failed := failedStage(front); failed != nil {

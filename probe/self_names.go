@@ -33,6 +33,7 @@ type SystemNames struct {
 	mu      sync.Mutex
 	name    string
 	servers []config.Address // those of the configuration
+	former  []string         // those of the system that answered last, when none are configured
 	trouble *ResolverTrouble
 }
 
@@ -55,14 +56,33 @@ func (s *SystemNames) Run(ctx context.Context) error {
 }
 
 // learn takes a name that the configured servers have just resolved. Without configured servers there is nothing to
-// watch: every round sees those of the system.
-func (s *SystemNames) learn(name string, servers []config.Address) {
+// watch, since every round sees those of the system; who answered is kept then.
+func (s *SystemNames) learn(name string, servers []config.Address, asked []Asked) {
 	if s == nil {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.name, s.servers = name, servers
+	if len(servers) > 0 || len(asked) == 0 {
+		return
+	}
+	s.former = nil
+	for _, a := range asked {
+		if a.Resent < a.Questions {
+			s.former = append(s.former, a.Server)
+		}
+	}
+}
+
+// answered are the servers of the system that answered last, when none are configured.
+func (s *SystemNames) answered() []string {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.former
 }
 
 // Trouble is what is wrong with the system's name servers; nil when nothing is known to be.

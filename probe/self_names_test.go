@@ -26,7 +26,7 @@ func newTestNames(t *testing.T, ours []string, system ...string) *SystemNames {
 		}
 		servers = append(servers, a)
 	}
-	s.learn("demo.test", servers)
+	s.learn("demo.test", servers, nil)
 	return s
 }
 
@@ -133,8 +133,8 @@ func TestSystemNamesRun(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	(*SystemNames)(nil).learn("demo.test", nil)
-	if (*SystemNames)(nil).Trouble() != nil {
+	(*SystemNames)(nil).learn("demo.test", nil, nil)
+	if (*SystemNames)(nil).Trouble() != nil || (*SystemNames)(nil).answered() != nil {
 		t.Error("nobody watches")
 	}
 }

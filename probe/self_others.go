@@ -63,7 +63,9 @@ func (v *Vantage) otherTargets(target string, front *Lane, since time.Time) *Oth
 		if s.ok && !s.at.Before(since) {
 			ok[net] = true
 		} else if !s.ok && since.Sub(s.at) < freshFront && net != network(own.Addr()) {
-			ok[net] = ok[net] // fails, unless another of its network is well
+			if !ok[net] {
+				ok[net] = false // unless another of its network is well
+			}
 		}
 	}
 	if len(ok) == 0 {
