@@ -313,22 +313,28 @@ func FuzzTracker(f *testing.F) {
 // TestSuspectByHeldOpen: a held-open connection that failed a second before the round did is the second failure.
 func TestSuspectByHeldOpen(t *testing.T) {
 	start := time.Date(2026, 11, 22, 14, 3, 0, 0, time.UTC)
-	round := func(missed time.Duration) *probe.Result {
+	round := func(missed time.Duration, of probe.LaneKind) *probe.Result {
 		r := &probe.Result{Target: "orders", Started: start, Ended: start.Add(3 * time.Second), Lanes: []probe.Lane{{
 			Lane: probe.LaneFront,
 			Stages: []probe.Stage{{Stage: probe.StageTLS, Outcome: probe.Failed, Type: probe.TLSTimedOut, Started: start,
 				Duration: probe.Seconds(3 * time.Second)}},
 		}}}
 		if missed != 0 {
-			r.Lanes = append(r.Lanes, probe.Lane{Lane: probe.LaneHeldOpen, HeldOpen: &probe.HeldOpenFacts{Missed: start.Add(missed)}})
+			r.Lanes = append(r.Lanes, probe.Lane{Lane: probe.LaneHeldOpen, Of: of, HeldOpen: &probe.HeldOpenFacts{Missed: start.Add(missed)}})
 		}
 		return r
 	}
 	for missed, want := range map[time.Duration]int{
 		0: 0, 200 * time.Millisecond: 1, 2900 * time.Millisecond: 0, -time.Minute: 0,
 	} {
+		for _, of := range []probe.LaneKind{probe.LaneVia, probe.LaneBackend, probe.LaneControl} {
+			tr := NewTracker("orders", defaultDetect, func(time.Time) string { return "id" })
+			if step := tr.Observe(round(missed, of), probe.Verdict{State: probe.Down}); len(step.Events) != 0 {
+				t.Errorf("missed at %v beside a %s lane: %+v", missed, of, step.Events)
+			}
+		}
 		tr := NewTracker("orders", defaultDetect, func(time.Time) string { return "id" })
-		step := tr.Observe(round(missed), probe.Verdict{State: probe.Down, Layer: probe.LayerProxy, Cause: probe.CauseFrozen})
+		step := tr.Observe(round(missed, ""), probe.Verdict{State: probe.Down, Layer: probe.LayerProxy, Cause: probe.CauseFrozen})
 		if len(step.Events) != want || want == 1 && step.Events[0].Event != EventSuspect {
 			t.Errorf("missed at %v: %+v, want %d suspect", missed, step.Events, want)
 		}

@@ -102,9 +102,23 @@ func (w *world) look(by probe.Trigger) (*probe.Result, probe.Verdict) {
 		facts := w.beat.facts
 		r.Lanes = append(r.Lanes, probe.Lane{Lane: probe.LaneHeldOpen, HeldOpen: &facts})
 	}
+	r.Lanes = append(r.Lanes, w.gossip()...)
 	r.Ended = w.now
 	w.lateAnswers(r)
 	return r, v
+}
+
+// gossip are held-open connections beside lanes that the world does not have: what they say must move nothing.
+func (w *world) gossip() (out []probe.Lane) {
+	for _, of := range []probe.LaneKind{probe.LaneVia, probe.LaneBackend, probe.LaneControl} {
+		l := probe.Lane{Lane: probe.LaneHeldOpen, Of: of, Role: probe.RoleProxy, HeldOpen: &probe.HeldOpenFacts{Mute: of == probe.LaneControl,
+			LastGoodSent: w.now.Add(-w.ms(0, 30_000)), GoodSince: w.now.Add(-w.ms(0, 30_000)), LastGoodAnswered: w.now}}
+		if w.rand.IntN(2) == 0 {
+			l.HeldOpen.Missed = w.now.Add(-w.ms(0, 30_000))
+		}
+		out = append(out, l)
+	}
+	return out
 }
 
 // walk goes through the front lane's stages.

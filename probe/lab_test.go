@@ -40,12 +40,12 @@ func startTarget(t *testing.T, chain *lab.Chain, change ...func(*config.Target))
 	return target
 }
 
-// untilHeld runs rounds until the held-open lane answers, so that the old connection can be a witness.
+// untilHeld runs rounds until the front's held-open lane answers, so that the old connection can be a witness.
 func untilHeld(t *testing.T, target *probe.Target) probe.Result {
 	t.Helper()
 	for range 50 {
 		r := target.Round(t.Context(), time.Now(), probe.ByCheck)
-		if slices.ContainsFunc(r.Lanes, func(l probe.Lane) bool { return l.Lane == probe.LaneHeldOpen }) {
+		if slices.ContainsFunc(r.Lanes, func(l probe.Lane) bool { return l.Lane == probe.LaneHeldOpen && l.Of == "" }) {
 			return r
 		}
 		<-time.After(20 * time.Millisecond)

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -272,6 +273,36 @@ func TestVerdictIsOneHot(t *testing.T) {
 	want := map[string]float64{`whichlayer_verdict_info{cause="frozen",confidence="ambiguous",layer="backend",state="down",target="orders"}`: 1}
 	if diff := cmp.Diff(want, onlySeries(seriesOf(t, reg), "whichlayer_verdict_info")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestHeldOpenConnectionsBesideOthers: each has the series of a lane, but for those to control ports, and the values of the
+// connection through the front are not theirs.
+func TestHeldOpenConnectionsBesideOthers(t *testing.T) {
+	m, reg := newTestMetrics()
+	held := func(of LaneKind, answered uint64) Lane {
+		return Lane{Lane: LaneHeldOpen, Of: of, Hop: "x", HeldOpen: &HeldOpenFacts{Since: sampleStart, Answered: answered, LastGoodAnswered: sampleStart},
+			Stages: []Stage{sampleStage(StageRequest, OK, time.Millisecond)}}
+	}
+	m.Observe(sampleRound(sampleGoodFront(), held("", 7), held(LaneVia, 100), held(LaneBackend, 200), held(LaneControl, 0)), sampleUp)
+	all := seriesOf(t, reg)
+	if got := all[`whichlayer_heldopen_answered_total{target="orders"}`]; got != 7 {
+		t.Errorf("%v answers", got)
+	}
+	var got []string
+	for k := range onlySeries(all, "whichlayer_stage_outcome") {
+		if strings.Contains(k, "heldopen") {
+			got = append(got, k)
+		}
+	}
+	slices.Sort(got)
+	want := []string{
+		`whichlayer_stage_outcome{hop="x",lane="heldopen",stage="request",target="orders"}`,
+		`whichlayer_stage_outcome{hop="x",lane="heldopen_backend",stage="request",target="orders"}`,
+		`whichlayer_stage_outcome{hop="x",lane="heldopen_via",stage="request",target="orders"}`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 
