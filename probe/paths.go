@@ -28,6 +28,7 @@ type try struct {
 
 // note takes a round. Only connections that went well count: what ends in a timeout is an outage, not loss.
 func (p *paths) note(lanes []Lane) {
+	p.noteQuestions(lanes)
 	was := p.failed
 	p.failed = len(lanes) > 0 && failedStage(&lanes[0]) != nil
 	if was {
@@ -43,6 +44,22 @@ func (p *paths) note(lanes []Lane) {
 		case l.Look == "" && l.Lane != LaneHeldOpen && l.Lane != LaneVantage && l.Address != "" && l.fine():
 			s := l.Stages[len(l.Stages)-1]
 			p.count(hostOf(l.Address), try{l.Stages[0].Started, s.TCPInfo.Timeouts() > 0})
+		}
+	}
+}
+
+// noteQuestions counts the questions to each name server.
+func (p *paths) noteQuestions(lanes []Lane) {
+	for i := range lanes {
+		l := &lanes[i]
+		s := l.stage(StageResolve)
+		if s == nil || l.Look != "" {
+			continue
+		}
+		for _, a := range s.Asked {
+			for n := range a.Questions {
+				p.count(a.Server, try{s.Started, n < a.Resent})
+			}
 		}
 	}
 }
