@@ -139,7 +139,7 @@ func judgeTLSSilent(f *facts) *conclusion {
 			suspect(LayerNetwork, CauseLoss), suspect(layer, CauseSlow))
 	case f.culpritStuck():
 		return down(acked(f.failed)+", and its process does not react to a half-closed connection either", frozen).
-			agreed(f.heldSilent() || same > 0)
+			agreed(f.heldSilent() || same > 0).also(f.hostMute(), suspect(LayerHost, CauseFrozen)).lean()
 	case f.lives() && f.frontLayer() == layer:
 		return down(acked(f.failed)+", but a half-closed connection is answered: the process lives, and its data does not come back",
 			back, suspect(layer, CauseNoAnswer))
