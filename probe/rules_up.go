@@ -50,6 +50,8 @@ func judgeExpiring(f *facts) *conclusion {
 const (
 	lossShare     = 0.15
 	lossDeviation = 2.0
+	// lossLeast is how many connections must have needed something sent again.
+	lossLeast = 3
 )
 
 // loses is the worst path of those that users' requests take; nil if none loses much.
@@ -57,7 +59,7 @@ func (f *facts) loses() (worst *Path) {
 	for i := range f.now.Paths {
 		p := &f.now.Paths[i]
 		onTheWay := p.Host == hostOf(f.front.Address) || anyOf(f.hops, func(l *Lane) bool { return hostOf(l.Address) == p.Host })
-		if onTheWay && p.leastShare() > lossShare && (worst == nil || p.leastShare() > worst.leastShare()) {
+		if onTheWay && p.Resent >= lossLeast && p.leastShare() > lossShare && (worst == nil || p.leastShare() > worst.leastShare()) {
 			worst = p
 		}
 	}
