@@ -17,7 +17,7 @@ type end struct {
 	KnownBad, BadBegan time.Time
 	// Failed are the stages that have failed in the spell, on any address.
 	Failed map[laneKey][]probe.StageName
-	// HeldFailing tells that a held-open connection failed in the last bad round.
+	// HeldFailing tells that the front's held-open connection failed in the last bad round.
 	HeldFailing bool
 	// Late is the earliest answer to an attempt that was left open, after KnownBad. LateFalse tells that such an answer
 	// was followed by failures, so that late answers date nothing in this spell.
@@ -31,7 +31,7 @@ type end struct {
 func (e *end) bad(r *probe.Result, faults []fault, v probe.Verdict) {
 	e.Good, e.HeldFailing = time.Time{}, false
 	for i := range r.Lanes {
-		if _, failing := heldBad(&r.Lanes[i]); failing {
+		if _, failing := heldBad(&r.Lanes[i]); failing && asks(&r.Lanes[i]) {
 			e.HeldFailing = true
 		}
 	}
@@ -142,7 +142,12 @@ func (e *end) resent(r *probe.Result, v probe.Verdict) (t time.Time) {
 	return t
 }
 
-// heldGood is when a held-open connection that had failed was answered again; zero if it was not.
+// asks tells that a lane is the held-open connection on which requests go the users' way.
+func asks(l *probe.Lane) bool {
+	return l.Lane == probe.LaneHeldOpen && l.Of == "" && l.HeldOpen != nil && !l.HeldOpen.Mute
+}
+
+// heldGood is when the held-open connection that had failed was answered again; zero if it was not.
 func (e *end) heldGood(r *probe.Result) time.Time {
 	var t time.Time
 	if !e.HeldFailing {
@@ -150,7 +155,7 @@ func (e *end) heldGood(r *probe.Result) time.Time {
 	}
 	for i := range r.Lanes {
 		l := &r.Lanes[i]
-		if _, failing := heldBad(l); failing || l.Lane != probe.LaneHeldOpen || l.HeldOpen == nil {
+		if _, failing := heldBad(l); failing || !asks(l) {
 			continue
 		}
 		a := l.HeldOpen.GoodSince

@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"slices"
 	"time"
 
 	"github.com/whichlayer/whichlayer/probe"
@@ -15,6 +16,28 @@ type start struct {
 	After, Before, Bad time.Time
 	// HeldAfter and HeldBefore are the held-open connection's own bounds; zero until it fails too.
 	HeldAfter, HeldBefore time.Time
+	// Beside are those of hops and backends, one of a kind and role.
+	Beside []beside
+}
+
+// beside is when the held-open connection to a hop or a backend was first known to be bad.
+type beside struct {
+	Of   probe.LaneKind
+	Role probe.Role
+	Bad  time.Time
+}
+
+// of tells that the connection ended at the layer that a verdict names.
+func (b beside) of(v probe.Verdict) bool {
+	switch v.Layer {
+	case probe.LayerBackend:
+		return b.Of == probe.LaneBackend
+	case probe.LayerProxy:
+		return b.Of == probe.LaneVia && b.Role == probe.RoleProxy
+	case probe.LayerBalancer:
+		return b.Of == probe.LaneVia && b.Role == probe.RoleBalancer
+	}
+	return false
 }
 
 // startOf bounds the start from a spell's first bad round. A timeout proves badness only at its end, a refusal or a
@@ -45,29 +68,71 @@ func startOf(r *probe.Result, faults []fault, good *lastGood) start {
 // good round.
 func (s *start) heldOpen(r *probe.Result) {
 	for i := range r.Lanes {
-		h := r.Lanes[i].HeldOpen
-		bad, failing := heldBad(&r.Lanes[i])
-		if !failing || !s.HeldBefore.IsZero() || s.After.IsZero() {
-			continue
+		l := &r.Lanes[i]
+		bad, failing := heldBad(l)
+		switch {
+		case !failing || s.After.IsZero():
+		case l.Of == "":
+			s.heldFront(l.HeldOpen, bad)
+		default:
+			s.heldBeside(r, l, bad)
 		}
-		after := h.LastGoodSent
-		if after.After(s.Bad) && after.Sub(s.Bad) <= underWay {
-			after = s.Bad // it was under way when the first stage that failed began
-		}
-		if after.IsZero() || after.After(s.Bad) || !bad.After(s.After) || !bad.After(after) {
-			continue
-		}
+	}
+}
+
+// heldFront takes the word of the connection that goes the users' way.
+func (s *start) heldFront(h *probe.HeldOpenFacts, bad time.Time) {
+	after := h.LastGoodSent
+	if h.Mute {
+		after = s.After // only kernels spoke: that says nothing good about the service
+	}
+	if after.After(s.Bad) && after.Sub(s.Bad) <= underWay {
+		after = s.Bad // it was under way when the first stage that failed began
+	}
+	if s.HeldBefore.IsZero() && !after.IsZero() && !after.After(s.Bad) && bad.After(s.After) && bad.After(after) {
 		s.HeldAfter, s.HeldBefore = after, bad
 	}
 }
 
-// heldBad is when a held-open lane began to fail, if it is failing.
+// heldBeside takes the word of a connection that ends at a hop or a backend, for the case that the verdict names that one
+// and the front's own connection cannot speak. It tells when the fault was there, not until when all was well: others of
+// its clients may have suffered before. It counts only for the one of its kind and role, which also fails new
+// connections now.
+func (s *start) heldBeside(r *probe.Result, l *probe.Lane, bad time.Time) {
+	first := !slices.ContainsFunc(s.Beside, func(b beside) bool { return b.Of == l.Of && b.Role == l.Role })
+	if first && !l.HeldOpen.Mute && bad.After(s.After) && onlyOne(r, l) && !heldFrontServes(r) {
+		s.Beside = append(s.Beside, beside{l.Of, l.Role, bad})
+	}
+}
+
+// onlyOne tells that the lane that a connection accompanies is the only one of its kind and role, and fails.
+func onlyOne(r *probe.Result, held *probe.Lane) bool {
+	n, failed := 0, false
+	for i := range r.Lanes {
+		if l := &r.Lanes[i]; l.Lane == held.Of && l.Role == held.Role && !l.Extra {
+			n++
+			failed = slices.ContainsFunc(l.Stages, func(x probe.Stage) bool { return x.Outcome == probe.Failed })
+		}
+	}
+	return n == 1 && failed
+}
+
+// heldFrontServes tells that the front's own connection goes on.
+func heldFrontServes(r *probe.Result) bool {
+	return slices.ContainsFunc(r.Lanes, func(l probe.Lane) bool {
+		_, failing := heldBad(&l)
+		return l.Lane == probe.LaneHeldOpen && l.Of == "" && !failing
+	})
+}
+
+// heldBad is when a held-open lane began to fail, if it is failing. That a mute connection ended dates nothing: servers
+// end those on which they hear nothing.
 func heldBad(l *probe.Lane) (time.Time, bool) {
 	if l.Lane != probe.LaneHeldOpen || l.HeldOpen == nil {
 		return time.Time{}, false
 	}
 	missed, died := l.HeldOpen.Missed, l.HeldOpen.Died
-	if missed.IsZero() || !died.IsZero() && died.Before(missed) {
+	if !l.HeldOpen.Mute && (missed.IsZero() || !died.IsZero() && died.Before(missed)) {
 		missed = died
 	}
 	return missed, !missed.IsZero()
@@ -82,6 +147,11 @@ func (s *start) bounds(v probe.Verdict) Bounds {
 		}
 		if s.HeldBefore.Before(before) {
 			before = s.HeldBefore
+		}
+	}
+	for _, x := range s.Beside {
+		if s.HeldBefore.IsZero() && x.of(v) && oldConnectionsSuffer(v) && x.Bad.Before(before) {
+			before = x.Bad
 		}
 	}
 	b := Bounds{StartsBefore: before.UTC()}

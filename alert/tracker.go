@@ -196,13 +196,13 @@ func (t *Tracker) restart(r *probe.Result, faults []fault) {
 // heldRecent is how long before a round's failure that of a held-open connection may be and still be a part of it.
 const heldRecent = 10 * time.Second
 
-// heldAgrees tells that a held-open connection had failed about a second before the round's own lanes did: that is a
-// second failure, so that one round that times out is enough to set machines in motion.
+// heldAgrees tells that the front's held-open connection had failed about a second before the round's own lanes did: that
+// is a second failure, so that one round that times out is enough to set machines in motion.
 func heldAgrees(r *probe.Result, failed time.Time) bool {
 	return slices.ContainsFunc(r.Lanes, func(l probe.Lane) bool {
 		t, failing := heldBad(&l)
 		before := failed.Sub(t)
-		return failing && before >= suspectSpan && before <= heldRecent
+		return failing && l.Of == "" && before >= suspectSpan && before <= heldRecent
 	})
 }
 

@@ -19,7 +19,7 @@ type facts struct {
 	controls []*Lane
 	vantage  []*Lane
 	looks    []*Lane // made in another way than users go, to tell look-alikes apart
-	held     *Lane   // the front's
+	held     *Lane   // the front's, if requests are asked on it
 	// heldOpens are all held-open connections, the front's first: each hop's, backend's and control port's too.
 	heldOpens []*Lane
 }
@@ -45,7 +45,7 @@ func newFacts(now *Result, past []*Result) *facts {
 			f.vantage = append(f.vantage, l)
 		case l.Lane == LaneHeldOpen:
 			f.heldOpens = append(f.heldOpens, l)
-			if l.Of == "" {
+			if l.Of == "" && (l.HeldOpen == nil || !l.HeldOpen.Mute) {
 				f.held = l
 			}
 		}

@@ -7,10 +7,13 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // beat is the interval of requests in these tests.
@@ -306,17 +309,17 @@ func TestHeldOpenGivenUp(t *testing.T) {
 		})(c)
 	}), "")
 	<-events
-	h.noteFront(true)
-	h.noteFront(true)
+	h.noteLane(true)
+	h.noteLane(true)
 	if f, s := h.shown(); s == nil || s.Type != HTTPTimedOut || f.Tainted {
 		t.Fatalf("before the front failed: %+v %+v", f, s)
 	}
-	h.noteFront(false)
+	h.noteLane(false)
 	if f, _ := h.shown(); !f.Tainted {
 		t.Errorf("the front failed meanwhile: %+v", f)
 	}
 	for range renewAfter {
-		h.noteFront(true)
+		h.noteLane(true)
 	}
 	eventually(t, "a new connection serves", func() bool { f, s := h.shown(); return s != nil && s.Good() && !f.Tainted && f.Answered > 0 })
 	if f, _ := h.shown(); !f.Died.IsZero() || conns.Load() != 2 {
@@ -328,7 +331,7 @@ func TestHeldOpenGivenUp(t *testing.T) {
 func held() (h *heldOpen, events *int) {
 	events = new(int)
 	h = newHeldOpen(&laneSpec{}, nil, beat, func() { *events++ })
-	h.spec.timeouts.Request = 5e9
+	h.mute, h.spec.timeouts.Request = false, 5e9
 	h.attempt = &attempt{}
 	return h, events
 }
@@ -426,7 +429,7 @@ func TestHeldOpenOverTLS(t *testing.T) {
 	at := serveHTTP(t, p.server("demo.test"), answerOK)
 	target := newTestTarget(t, "heldopen: 100ms, "+tlsFront, at.Port(), p.caFile, "", "")
 	run(t, target)
-	eventually(t, "some answers", answeredTimes(target.held, 4))
+	eventually(t, "some answers", answeredTimes(target.held.own[0], 4))
 	r := target.Round(t.Context(), time.Now(), ByCheck)
 	l := laneNamed(t, &r, LaneHeldOpen, "")
 	wantGood(t, l)
@@ -435,16 +438,34 @@ func TestHeldOpenOverTLS(t *testing.T) {
 	}
 }
 
-// TestHeldOpenOff: there is none where it is off, and where no HTTP is spoken.
-func TestHeldOpenOff(t *testing.T) {
-	for text, want := range map[string]bool{
-		`front: {url: "http://192.0.2.1"}`:                   false, // off by default in these tests
-		`heldopen: 1s, front: {url: "http://192.0.2.1"}`:     true,
-		`heldopen: off, front: {url: "https://192.0.2.1"}`:   false,
-		`heldopen: 1s, front: {url: "tcp://192.0.2.1:6379"}`: false,
+// TestHeldOpenPlan: there is one connection beside each lane, and none where it is off. Where no HTTP is spoken, it is
+// mute, and behind a forward proxy it would be a connection to that one.
+func TestHeldOpenPlan(t *testing.T) {
+	for text, want := range map[string]string{
+		`front: {url: "http://192.0.2.1"}`:                                                               "", // off by default in these tests
+		`heldopen: 1s, front: {url: "http://192.0.2.1"}`:                                                 "front asks",
+		`heldopen: off, front: {url: "https://192.0.2.1"}`:                                               "",
+		`heldopen: 1s, front: {url: "tcp://192.0.2.1:6379"}`:                                             "front mute",
+		`heldopen: 1s, front: {url: "tcp://192.0.2.1:6379", forward_proxy: {address: "192.0.2.9:3128"}}`: "",
+		`heldopen: 1s, front: {url: "https://192.0.2.1"}, via: [
+			{name: p1, role: proxy, address: "192.0.2.2:443", control: "192.0.2.2:22"}], backends: [
+			{name: a1, url: "http://192.0.2.3:8080", control: "192.0.2.3:22"},
+			{name: a2, url: "tcp://192.0.2.4:9000", control: "192.0.2.3:22"}]`: "front asks, via/p1 asks, backend/a1 asks, backend/a2 mute, control/p1, control/a1",
 	} {
-		if got := newTestTarget(t, "%s", text).held != nil; got != want {
-			t.Errorf("%s: %v", text, got)
+		held := newTestTarget(t, "%s", text).held
+		var got []string
+		for _, h := range held.own {
+			who := string(h.besides())
+			if h.of != "" {
+				who += "/" + h.spec.hop
+			}
+			got = append(got, who+map[bool]string{true: " mute", false: " asks"}[h.mute])
+		}
+		for _, c := range held.controls {
+			got = append(got, c.spec.key())
+		}
+		if diff := cmp.Diff(want, strings.Join(got, ", ")); diff != "" {
+			t.Errorf("%s: %s", text, diff)
 		}
 	}
 }

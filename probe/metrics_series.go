@@ -87,16 +87,29 @@ func (t *targetSeries) observe(r *Result, v Verdict) (good bool, took time.Durat
 	return t.front.judged && t.front.success, t.front.took
 }
 
+// seriesKey is by what name a lane is emitted. A held-open connection beside another lane says whose it is, since a hop and
+// a backend may have the same name; one to a control port is not emitted: the control's own lane is.
+func seriesKey(l *Lane) (laneKey, bool) {
+	kind := l.Lane
+	if kind == LaneHeldOpen && l.Of != "" {
+		kind += "_" + l.Of
+	}
+	return laneKey{kind, l.Hop}, l.Lane != LaneHeldOpen || l.Of != LaneControl
+}
+
 // lane takes one lane in. A further look at the same hop adds to the counts; the values are the first look's.
 func (t *targetSeries) lane(l *Lane) {
-	key := laneKey{l.Lane, l.Hop}
+	key, ok := seriesKey(l)
+	if !ok {
+		return
+	}
 	s := t.lanes[key]
 	if s == nil {
 		s = &laneSeries{failures: make(map[failureKey]uint64)}
 		t.lanes[key] = s
 	}
 	s.count(l)
-	if l.HeldOpen != nil {
+	if l.HeldOpen != nil && l.Of == "" && !l.HeldOpen.Mute {
 		t.held.observe(l.HeldOpen)
 	}
 	if s.seen || l.Extra {

@@ -51,7 +51,7 @@ const (
 	LaneVia      LaneKind = "via"      // a hop addressed directly
 	LaneBackend  LaneKind = "backend"  // bypassing the proxy
 	LaneControl  LaneKind = "control"  // a TCP connect to another port of a hop's or backend's host
-	LaneHeldOpen LaneKind = "heldopen" // the long-lived connection through the front
+	LaneHeldOpen LaneKind = "heldopen" // a long-lived connection: through the front, or beside another lane (see Lane.Of)
 	LaneVantage  LaneKind = "vantage"  // a host that has nothing to do with the target: is it us?
 )
 
@@ -196,6 +196,9 @@ type HTTPFacts struct {
 
 // HeldOpenFacts is the history of a long-lived connection.
 type HeldOpenFacts struct {
+	// Mute tells that nothing is asked on the connection: this host's kernel asks the peer's kernel by TCP keep-alive, and
+	// the requests and answers below are those. They go on while the peer's process is stopped.
+	Mute bool `json:"mute,omitempty"`
 	// Since is when the connection was established.
 	Since time.Time `json:"since,omitzero"`
 	// Answered counts requests that were answered on it.
@@ -213,7 +216,7 @@ type HeldOpenFacts struct {
 	Missed time.Time `json:"missed,omitzero"`
 	// Usual is the longest of the last answers' durations before the one that is pending.
 	Usual Seconds `json:"usual_seconds,omitempty"`
-	// Tainted tells that the front failed while the pending request was waiting.
+	// Tainted tells that the lane failed while the pending request was waiting.
 	Tainted bool `json:"tainted,omitempty"`
 	// Died is when the connection ended, zero while it lives or once a new one serves.
 	Died time.Time `json:"died,omitzero"`

@@ -37,6 +37,10 @@ func title(l *Lane) string {
 		return "control of " + l.Hop
 	case LaneVantage:
 		return "vantage " + l.Hop
+	case LaneHeldOpen:
+		if l.Of != "" {
+			return "heldopen to " + title(&Lane{Lane: l.Of, Hop: l.Hop, Role: l.Role})
+		}
 	case LaneFront:
 		if l.Extra {
 			return "front at " + l.Address
@@ -55,6 +59,8 @@ func sentence(l *Lane) string {
 	}
 	s := failedStage(l)
 	switch {
+	case s == nil && l.Lane == LaneHeldOpen && l.Of != "":
+		return "" // the lane itself says as much
 	case s == nil:
 		return title(l) + ": " + good(l)
 	case l.Lane == LaneHeldOpen:
@@ -77,6 +83,8 @@ func good(l *Lane) string {
 	}
 	took := " in " + seconds(total.Std())
 	switch {
+	case l.Lane == LaneHeldOpen && l.HeldOpen.Mute:
+		return fmt.Sprintf("the peer's kernel answers on the connection of %s", stamp(l.HeldOpen.Since))
 	case l.Lane == LaneHeldOpen:
 		return fmt.Sprintf("answers on the connection of %s", stamp(l.HeldOpen.Since))
 	case l.HTTP != nil:
@@ -89,6 +97,7 @@ func good(l *Lane) string {
 	return "connected" + took
 }
 
+// heldSentence says what is wrong on a held-open connection.
 func heldSentence(l *Lane, s *Stage) string {
 	if l.HeldOpen == nil {
 		return s.Error
@@ -98,6 +107,9 @@ func heldSentence(l *Lane, s *Stage) string {
 	}
 	if l.HeldOpen.Pending.IsZero() {
 		return s.Error
+	}
+	if l.HeldOpen.Mute {
+		return fmt.Sprintf("the peer's kernel has acknowledged nothing for %s on the old connection", seconds(silentFor(s.TCPInfo)))
 	}
 	return fmt.Sprintf("the request of %s is unanswered for %s on the old connection%s",
 		stamp(l.HeldOpen.Pending), seconds(s.Duration.Std()), ackedWords(s.TCPInfo))

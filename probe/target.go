@@ -23,6 +23,8 @@ type Env struct {
 	Log     *slog.Logger
 	// resolvConf is where the system's name servers are written down, if not at the usual place.
 	resolvConf string
+	// held are the connections that targets share.
+	held heldPool
 }
 
 // systemServers are the name servers that this host's other programs ask.
@@ -37,7 +39,7 @@ type Target struct {
 	env   *Env
 	plan  *plan
 	left  *leftOpen
-	held  *heldOpen // nil when off
+	held  *heldOpens
 	wake  chan Trigger
 	round uint64
 	// patient is used by rounds only, of which one runs at a time; late is set when an attempt that was left open was
@@ -57,9 +59,7 @@ func NewTarget(cfg config.Target, env *Env) (*Target, error) {
 	}
 	t := &Target{cfg: cfg, env: env, plan: p, wake: make(chan Trigger, 1), served: map[string]time.Time{}}
 	t.left = newLeftOpen(t.answeredLate)
-	if cfg.HeldOpen != nil && *cfg.HeldOpen > 0 && p.front.http() {
-		t.held = newHeldOpen(p.front, env, cfg.HeldOpen.Std(), func() { t.rouse(ByHeldOpen) })
-	}
+	t.held = newHeldOpens(p, &t.cfg, env, func() { t.rouse(ByHeldOpen) })
 	return t, nil
 }
 
@@ -117,12 +117,8 @@ func (t *Target) Round(ctx context.Context, due time.Time, by Trigger) Result {
 	t.looks.ended(r.frontFine())
 	t.paths.note(r.lanes)
 	res.Paths = t.paths.facts(time.Now())
-	if t.held != nil {
-		t.held.noteFront(r.frontFine())
-		if l := t.held.lane(); l != nil {
-			res.Lanes = append(res.Lanes, *l)
-		}
-	}
+	t.held.note(r.lanes)
+	res.Lanes = append(res.Lanes, t.held.lanes()...)
 	res.Ended = res.Started.Add(time.Since(start))
 	res.Late = t.left.takeLate()
 	res.Self = t.self(&res, start)

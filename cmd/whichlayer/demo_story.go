@@ -102,7 +102,7 @@ func (s *story) observe(r *probe.Result, v probe.Verdict, events []alert.Event, 
 	defer s.mu.Unlock()
 	c := column{state: v.State, lanes: map[string]glimpse{}}
 	for i := range r.Lanes {
-		if l := &r.Lanes[i]; !l.Extra {
+		if l := &r.Lanes[i]; !l.Extra && l.Of == "" {
 			name := laneName(l)
 			s.row(name)
 			c.lanes[name] = glimpseOf(l)

@@ -161,6 +161,9 @@ func laneName(l *probe.Lane) string {
 	case probe.LaneControl:
 		return "control " + l.Hop
 	case probe.LaneHeldOpen:
+		if l.Of != "" {
+			return "held open, " + laneName(&probe.Lane{Lane: l.Of, Hop: l.Hop})
+		}
 		return "held open"
 	}
 	return l.Hop

@@ -12,7 +12,7 @@ import (
 // laneText is what stands below a lane's row: the stages' durations, then the failure with the kernel's view of it.
 // A witness (control, vantage) that is well needs no words.
 func (w *waterfall) laneText(l *probe.Lane) []string {
-	witness := l.Lane == probe.LaneControl || l.Lane == probe.LaneVantage
+	witness := l.Lane == probe.LaneControl || l.Lane == probe.LaneVantage || l.Lane == probe.LaneHeldOpen && l.Of != ""
 	if witness && laneOutcome(l) != probe.Failed && !w.verbose {
 		return nil
 	}
@@ -162,6 +162,9 @@ func receivedFact(i *tcpinfo.Info) string {
 
 func heldOpenText(h *probe.HeldOpenFacts) string {
 	text := plural(int(h.Answered), "answer")
+	if h.Mute {
+		text = "kept alive"
+	}
 	if !h.Since.IsZero() {
 		text += " since " + clock(h.Since)
 	}

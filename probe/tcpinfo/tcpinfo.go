@@ -77,6 +77,8 @@ type Info struct {
 	// Retransmits and Backoff describe the timer that is running now.
 	Retransmits uint8 `json:"retransmits"`
 	Backoff     uint8 `json:"backoff"`
+	// Probes counts the keep-alive and window probes in a row that nothing has answered. It is a byte, and wraps after 255.
+	Probes uint8 `json:"probes"`
 	// TotalRTO counts retransmission timeouts over the life of the connection; see HasTotalRTO.
 	TotalRTO uint16 `json:"total_rto"`
 	// HasTotalRTO is false on kernels before 6.7, which do not fill TotalRTO.
@@ -86,7 +88,8 @@ type Info struct {
 	// RTT and MinRTT are in microseconds.
 	RTT    uint32 `json:"rtt_us"`
 	MinRTT uint32 `json:"min_rtt_us"`
-	// LastDataRecv and LastAckRecv are ages in milliseconds; 0 when there was neither data nor an acknowledgement.
+	// LastDataRecv and LastAckRecv are ages in milliseconds; 0 when there was neither data nor an acknowledgement. The
+	// answer to a keep-alive probe is an acknowledgement too.
 	LastDataRecv uint32 `json:"last_data_recv_ms"`
 	LastAckRecv  uint32 `json:"last_ack_recv_ms"`
 	PMTU         uint32 `json:"pmtu"`

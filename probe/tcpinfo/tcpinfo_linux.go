@@ -37,13 +37,13 @@ func GetFD(fd int) *Info {
 	if t.Bytes_received == 0 {
 		lastRecv = 0 // the kernel counts from the boot then
 	}
-	if acked == 0 {
+	if t.Bytes_acked == 0 {
 		lastAck = 0
 	}
 	return &Info{
 		State: State(t.State), BytesSent: t.Bytes_sent, BytesAcked: acked, BytesReceived: received,
 		NotSent: t.Notsent_bytes, Unacked: t.Unacked, Sacked: t.Sacked, RcvOOO: t.Rcv_ooopack, SegsOut: t.Segs_out,
-		TotalRetrans: t.Total_retrans, DSACKDups: t.Dsack_dups, Retransmits: t.Retransmits, Backoff: t.Backoff,
+		TotalRetrans: t.Total_retrans, DSACKDups: t.Dsack_dups, Retransmits: t.Retransmits, Backoff: t.Backoff, Probes: t.Probes,
 		TotalRTO: t.Total_rto, HasTotalRTO: hasTotalRTO(), RTO: t.Rto, RTT: t.Rtt, MinRTT: minRTT,
 		LastDataRecv: lastRecv, LastAckRecv: lastAck, PMTU: t.Pmtu, SndMSS: t.Snd_mss,
 	}
