@@ -108,6 +108,10 @@ func (r *round) looksFor(front *attempt, at StageName) (out []func() Lane) {
 		}
 	}
 	switch at {
+	case StageResolve:
+		for _, look := range r.dnsLooks(front.spec) {
+			add(1, look)
+		}
 	case StageConnect:
 		failed := failedStage(front.lane)
 		if failed != nil && failed.Type == TCPRefused {

@@ -212,7 +212,8 @@ func judgePortSilent(f *facts) *conclusion {
 		return down("front/connect: SYNs unanswered, while the old connection serves: only new connections are dropped",
 			suspect(LayerNetwork, CauseNewDropped), full)
 	}
-	return down("front/connect: SYNs unanswered, while another port of the host answers", dropped, full)
+	return down("front/connect: SYNs unanswered, while another port of the host answers", dropped, full).
+		also(f.heldAtFirstHop(), suspect(LayerProber, CauseLocalFirewall))
 }
 
 // judgeHostSilent: nothing at all comes from the host.

@@ -47,18 +47,22 @@ func judgeLocalFirewall(f *facts) *conclusion {
 	if !f.at(StageConnect, TCPTimedOut) {
 		return nil
 	}
-	beside := f.firstHop(LookFirstHop) == hopSilent && f.firstHop(LookFirstHopBeside) == hopExpired
+	beside := f.heldAtFirstHop()
 	switch {
 	case f.heldBack():
 		c := ours(fmt.Sprintf("heldopen: %d bytes wait in our own kernel, none in flight, none retransmitted: this host does not send them",
 			f.heldInfo().NotSent), own)
 		return c.agreed(beside).also(!beside, network).lean()
-	case beside && !f.heldWaits():
-		return nil // a filter on the first router looks the same, and nothing else speaks for this host
-	case beside && !f.heldUnheard() && !f.heldSilent():
+	case beside && f.heldWaits() && !f.heldUnheard() && !f.heldSilent():
 		return ours("front/connect: a SYN that should reach the first router only stays unanswered on this port and is answered on another", own, network)
 	}
 	return nil
+}
+
+// heldAtFirstHop tells that a SYN to the front's port does not even reach the first router, while one to another port
+// does: this host or that router drops it.
+func (f *facts) heldAtFirstHop() bool {
+	return f.firstHop(LookFirstHop) == hopSilent && f.firstHop(LookFirstHopBeside) == hopExpired
 }
 
 // clockSlack is the difference to an independent clock from which on ours is not trusted.
