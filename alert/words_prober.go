@@ -12,9 +12,11 @@ var noneWords = map[probe.Cause]Words{
 	},
 	probe.CauseUnknown: {
 		Happened: "which layer broke is not known",
-		Means:    "Users may suffer, and what was seen fits no layer better than another, so nobody is cleared and nobody is charged.",
-		Next:     "Read the evidence with `whichlayer check --verbose`, and add lanes that tell more: hops, backends, control ports.",
-		Ask:      "Ask each of the people concerned to look at their own part now, all at the same time.",
+		Means: "Users may suffer, and what was seen fits no layer better than another, so nobody is cleared and " +
+			"nobody is charged.",
+		Next: "Read the evidence with `whichlayer check --verbose`, and add lanes that tell more: hops, " +
+			"backends, control ports.",
+		Ask: "Ask each of the people concerned to look at their own part now, all at the same time.",
 	},
 }
 
@@ -22,69 +24,86 @@ var noneWords = map[probe.Cause]Words{
 var proberWords = map[probe.Cause]Words{
 	probe.CausePaused: {
 		Happened: "this prober itself did not run for a while",
-		Means:    "Nothing is known of the service for that time, because this program stood still: stopped, starved, or asleep with its whole machine.",
-		Next:     "Look for a suspended or moved virtual machine and for a busy host: `journalctl -k --since -1h`, `cat /proc/pressure/cpu`.",
-		Ask:      "Ask those who run this prober's machine whether it was paused, backed up or moved at that time.",
+		Means: "Nothing is known of the service for that time, because this program stood still: stopped, " +
+			"starved, or asleep with its whole machine.",
+		Next: "Look for a suspended or moved virtual machine and for a busy host: `journalctl -k --since -1h`, " +
+			"`cat /proc/pressure/cpu`.",
+		Ask: "Ask those who run this prober's machine whether it was paused, backed up or moved at that time.",
 	},
 	probe.CauseStarved: {
 		Happened: "this prober gets too little CPU",
-		Means:    "This program runs too late and too slowly for its times to mean anything, so answers that are slow or missing prove nothing about the service.",
-		Next:     "On this prober's host look at `top` and `cat /proc/pressure/cpu`, and for a limit in `systemctl show -p CPUQuotaPerSecUSec whichlayer` or the container's settings.",
-		Ask:      "Ask those who run this prober's host for more CPU, or for a higher limit.",
+		Means: "This program runs too late and too slowly for its times to mean anything, so answers that are " +
+			"slow or missing prove nothing about the service.",
+		Next: "On this prober's host look at `top` and `cat /proc/pressure/cpu`, and for a limit in `systemctl " +
+			"show -p CPUQuotaPerSecUSec whichlayer` or the container's settings.",
+		Ask: "Ask those who run this prober's host for more CPU, or for a higher limit.",
 	},
 	probe.CauseOutOfFiles: {
 		Happened: "this prober has run out of file descriptors",
-		Means:    "This program could not open a connection at all, so nothing is known of the service, and users do not feel it.",
-		Next:     "On this prober's host compare `ls /proc/PID/fd | wc -l` with `grep 'open files' /proc/PID/limits`.",
-		Ask:      "Ask those who run this prober to raise its limit of open files (`LimitNOFILE=` in systemd).",
+		Means: "This program could not open a connection at all, so nothing is known of the service, and users " +
+			"do not feel it.",
+		Next: "On this prober's host compare `ls /proc/PID/fd | wc -l` with `grep 'open files' /proc/PID/limits`.",
+		Ask:  "Ask those who run this prober to raise its limit of open files (`LimitNOFILE=` in systemd).",
 	},
 	probe.CauseOutOfPorts: {
 		Happened: "this prober has run out of local ports",
-		Means:    "Every local port towards this address is in use, so no new probe could start; the service may be well.",
-		Next:     "Count what holds them with `ss -tan dst ADDRESS | wc -l`, and compare with `sysctl net.ipv4.ip_local_port_range`.",
-		Ask:      "Ask those who run this prober's host what else opens so many connections to the same address.",
+		Means: "Every local port towards this address is in use, so no new probe could start; the service may be " +
+			"well.",
+		Next: "Count what holds them with `ss -tan dst ADDRESS | wc -l`, and compare with `sysctl " +
+			"net.ipv4.ip_local_port_range`.",
+		Ask: "Ask those who run this prober's host what else opens so many connections to the same address.",
 	},
 	probe.CauseOutOfBuffers: {
 		Happened: "this prober's kernel has run out of memory for the network",
 		Means:    "This host could not send, so nothing is known of the service, and users do not feel it.",
-		Next:     "On this prober's host look at `free -m` and `cat /proc/net/sockstat`, and for \"out of memory\" in `dmesg -T`.",
-		Ask:      "Ask those who run this prober's host what uses up its memory.",
+		Next: "On this prober's host look at `free -m` and `cat /proc/net/sockstat`, and for \"out of memory\" " +
+			"in `dmesg -T`.",
+		Ask: "Ask those who run this prober's host what uses up its memory.",
 	},
 	probe.CauseNoRoute: {
 		Happened: "this prober has no route to it",
-		Means:    "This host knows no way to the service's address, so the probe never left; users elsewhere may well be served.",
-		Next:     "On this prober's host run `ip route get ADDRESS` and `ip -br address`.",
-		Ask:      "Ask those who run this prober's host whether an address, a route or a VPN was changed.",
+		Means: "This host knows no way to the service's address, so the probe never left; users elsewhere may " +
+			"well be served.",
+		Next: "On this prober's host run `ip route get ADDRESS` and `ip -br address`.",
+		Ask:  "Ask those who run this prober's host whether an address, a route or a VPN was changed.",
 	},
 	probe.CauseNoCarrier: {
 		Happened: "this prober's network interface has no link",
-		Means:    "The cable, the switch port or the virtual network card of this prober is gone, so nothing is known of the service.",
-		Next:     "Look for NO-CARRIER or DOWN in `ip -br link`, then at the cable or at the virtual machine's network card.",
-		Ask:      "Ask the network team about this prober's own switch port, not about the service.",
+		Means: "The cable, the switch port or the virtual network card of this prober is gone, so nothing is " +
+			"known of the service.",
+		Next: "Look for NO-CARRIER or DOWN in `ip -br link`, then at the cable or at the virtual machine's " +
+			"network card.",
+		Ask: "Ask the network team about this prober's own switch port, not about the service.",
 	},
 	probe.CauseLocalFirewall: {
 		Happened: "this prober's own firewall does not let the probes out",
-		Means:    "A packet filter on this prober's own host holds the probes back, so neither the service nor the network is to blame.",
-		Next:     "On this prober's host read the rules for outgoing packets and their counters: `nft list ruleset` or `iptables -L OUTPUT -v -n`.",
-		Ask:      "Ask those who run this prober's host whether its firewall or a security agent was changed.",
+		Means: "A packet filter on this prober's own host holds the probes back, so neither the service nor the " +
+			"network is to blame.",
+		Next: "On this prober's host read the rules for outgoing packets and their counters: `nft list ruleset` " +
+			"or `iptables -L OUTPUT -v -n`.",
+		Ask: "Ask those who run this prober's host whether its firewall or a security agent was changed.",
 	},
 	probe.CauseClockWrong: {
 		Happened: "this prober's clock is wrong",
 		Means:    "By the right time the certificate is valid, so users whose clocks are right are served.",
-		Next:     "On this prober's host compare `date -u` with another machine's, and look at `timedatectl` or `chronyc tracking`.",
-		Ask:      "Ask those who run this prober's host why its clock is not kept right.",
+		Next: "On this prober's host compare `date -u` with another machine's, and look at `timedatectl` or " +
+			"`chronyc tracking`.",
+		Ask: "Ask those who run this prober's host why its clock is not kept right.",
 	},
 	probe.CauseVantageDown: {
 		Happened: "this prober is cut off: its controls do not answer either",
-		Means:    "This prober reaches nothing, not even hosts that have nothing to do with the service, so it cannot tell how users fare.",
-		Next:     "Look at the service from another place, and here at `ip -br link`, `ip route` and `ping GATEWAY`.",
-		Ask:      "Ask the network team about this prober's own switch port and gateway, not about the service.",
+		Means: "This prober reaches nothing, not even hosts that have nothing to do with the service, so it " +
+			"cannot tell how users fare.",
+		Next: "Look at the service from another place, and here at `ip -br link`, `ip route` and `ping GATEWAY`.",
+		Ask:  "Ask the network team about this prober's own switch port and gateway, not about the service.",
 	},
 	probe.CauseResolverConfig: {
 		Happened: "this host's resolv.conf names a server that does not answer",
-		Means:    "The name does resolve at another server of the list, so only machines with this resolv.conf wait; the service is not to blame.",
-		Next:     "Run `cat /etc/resolv.conf` and ask each server in it by itself: `dig @SERVER NAME`.",
-		Ask:      "Ask those who run this prober's host who writes its resolv.conf, and the DNS team whether that server was taken away.",
+		Means: "Probing goes on with the configured name servers, so the service is not touched, but this host itself may not " +
+			"find names, and then its alerts do not get out.",
+		Next: "Run `cat /etc/resolv.conf` and ask each server in it by itself: `dig @SERVER NAME`.",
+		Ask: "Ask those who run this prober's host who writes its resolv.conf, and the DNS team whether that " +
+			"server was taken away.",
 	},
 	probe.CauseStopped: {
 		Happened: "this prober was being stopped",
@@ -94,8 +113,10 @@ var proberWords = map[probe.Cause]Words{
 	},
 	probe.CauseOwnDefect: {
 		Happened: "this prober has a defect or lacks a file",
-		Means:    "The probe failed for a reason of its own, such as a file that could not be read, so nothing is known of the service.",
-		Next:     "Run `whichlayer validate`, and read the error in `whichlayer check --verbose`.",
-		Ask:      "Ask those who run this prober to mend its files; if they are in order, report the error to whichlayer's authors.",
+		Means: "The probe failed for a reason of its own, such as a file that could not be read, so nothing is " +
+			"known of the service.",
+		Next: "Run `whichlayer validate`, and read the error in `whichlayer check --verbose`.",
+		Ask: "Ask those who run this prober to mend its files; if they are in order, report the error to " +
+			"whichlayer's authors.",
 	},
 }

@@ -25,8 +25,8 @@ var table = map[probe.Layer]map[probe.Cause]Words{
 	probe.LayerDNS:      dnsWords,
 	probe.LayerNetwork:  networkWords,
 	probe.LayerHost:     hostWords,
-	probe.LayerBalancer: merged(boxWords("balancer"), balancerWords),
-	probe.LayerProxy:    merged(boxWords("proxy"), proxyWords),
+	probe.LayerBalancer: merged(wordsOf("balancer"), balancerWords),
+	probe.LayerProxy:    merged(wordsOf("proxy"), proxyWords),
 	probe.LayerLink:     linkWords,
 	probe.LayerBackend:  backendWords,
 }
@@ -60,13 +60,17 @@ func known(s probe.Suspect) (Words, bool) {
 	return w, ok
 }
 
-// Explained lists the suspects that the table has words for, by layer and then in the order of [probe.Causes].
+// Explained lists the suspects that the table has words for, by layer and then in the order of [probe.Causes], what is
+// not known last.
 func Explained() (all []probe.Suspect) {
 	for _, l := range probe.Layers {
 		for _, c := range probe.Causes {
-			if s := (probe.Suspect{Layer: l, Cause: c}); has(s) {
+			if s := (probe.Suspect{Layer: l, Cause: c}); has(s) && c != probe.CauseUnknown {
 				all = append(all, s)
 			}
+		}
+		if s := (probe.Suspect{Layer: l, Cause: probe.CauseUnknown}); has(s) {
+			all = append(all, s)
 		}
 	}
 	return all

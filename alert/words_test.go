@@ -77,16 +77,16 @@ func TestEverySuspectOfTheRulesHasWords(t *testing.T) {
 			continue
 		}
 		ast.Inspect(parse(t, file), func(n ast.Node) bool {
-			call, ok := n.(*ast.CallExpr)
-			if !ok || name(call.Fun) != "suspect" || len(call.Args) != 2 {
+			pair := suspectExprs(n)
+			if pair == nil {
 				return true
 			}
-			cause, ok := values[name(call.Args[1])]
+			cause, ok := values[name(pair[1])]
 			if !ok {
 				return true
 			}
 			layers := []probe.Layer{probe.LayerBalancer, probe.LayerProxy}
-			if l, ok := values[name(call.Args[0])]; ok {
+			if l, ok := values[name(pair[0])]; ok {
 				layers = []probe.Layer{probe.Layer(l)}
 			}
 			for _, l := range layers {
@@ -100,6 +100,21 @@ func TestEverySuspectOfTheRulesHasWords(t *testing.T) {
 	if found < 50 {
 		t.Errorf("only %d suspects were found in the source", found)
 	}
+}
+
+// suspectExprs are the layer and the cause of suspect(layer, cause) or {layer, cause}; nil for other nodes.
+func suspectExprs(n ast.Node) []ast.Expr {
+	switch n := n.(type) {
+	case *ast.CallExpr:
+		if name(n.Fun) == "suspect" && len(n.Args) == 2 {
+			return n.Args
+		}
+	case *ast.CompositeLit:
+		if len(n.Elts) == 2 && strings.HasPrefix(name(n.Elts[0]), "Layer") && strings.HasPrefix(name(n.Elts[1]), "Cause") {
+			return n.Elts
+		}
+	}
+	return nil
 }
 
 // causeTables are the rules' own maps of types to causes, and the layers that they are used for.
@@ -184,7 +199,7 @@ func TestWordsReadWell(t *testing.T) {
 	t.Parallel()
 	for _, s := range Explained() {
 		w := Explain(s)
-		if h := w.Happened; h == "" || strings.HasSuffix(h, ".") || strings.Contains(h, "_") || unicode.IsUpper(rune(h[0])) && !strings.HasPrefix(h, "TLS") {
+		if h := w.Happened; h == "" || strings.HasSuffix(h, ".") || strings.Contains(h, "_") || unicode.IsUpper(rune(h[0])) {
 			t.Errorf("%v: happened: %q", s, h)
 		}
 		for _, text := range []string{w.Means, w.Next, w.Ask} {
@@ -220,6 +235,8 @@ func readsWell(t *testing.T, of any, text string) {
 		t.Errorf("%v: no sentence: %q", of, text)
 	case strings.Contains(text, "  ") || strings.Contains(text, " ,") || strings.Contains(text, " ."):
 		t.Errorf("%v: spaces: %q", of, text)
+	case strings.Contains(text, "BOX"):
+		t.Errorf("%v: a box has no name: %q", of, text)
 	case strings.Count(text, "`")%2 != 0:
 		t.Errorf("%v: a command does not end: %q", of, text)
 	case utf8.RuneCountInString(text) > 250:

@@ -55,12 +55,13 @@ var typeMeans = map[probe.Type]string{
 func CodeMeans(c probe.Code) string { return codeMeans[c] }
 
 var codeMeans = map[probe.Code]string{
-	"L4TOUT":  "Layer 4, timeout: TCP did not connect in time.",
-	"L4CON":   "Layer 4, connection: TCP was refused, reset or found no way.",
-	"L6TOUT":  "Layer 6, timeout: TCP connected, and TLS did not finish in time.",
-	"L6RSP":   "Layer 6, response: TCP connected, and TLS failed or showed a bad certificate.",
-	"L7TOUT":  "Layer 7, timeout: TLS was done, and the answer did not come in time.",
-	"L7RSP":   "Layer 7, response: TLS was done, and the answer is broken or not the expected one.",
-	"L7STS":   "Layer 7, status: the answer came, with a status that is not expected.",
+	"L4TOUT": "Timeout at layer 4 (TCP): the connection did not open in time.",
+	"L4CON":  "Connection problem at layer 4 (TCP): it was refused, was reset or found no way.",
+	"L6TOUT": "Timeout at layer 6 (TLS): the connection opened, and the TLS handshake did not end in time.",
+	"L6RSP":  "Bad response at layer 6 (TLS): the handshake failed or showed a bad certificate.",
+	"L7TOUT": "Timeout at layer 7 (HTTP): the request was sent, and the answer did not come, or not all of it, in " +
+		"time.",
+	"L7RSP":   "Bad response at layer 7 (HTTP): the answer did not come, is broken, or is not the expected one.",
+	"L7STS":   "Bad status at layer 7 (HTTP): the answer has a status that is not expected.",
 	"SOCKERR": "Socket error: the prober itself could not do it.",
 }

@@ -23,6 +23,9 @@ func didYouMean(word string, known []string) string {
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
+// Nearest is the known word closest to what somebody wrote, empty when none is close.
+func Nearest(word string, known []string) string { return nearest(word, known) }
+
 // nearest is the known word closest to what was written, empty when none is close.
 func nearest(word string, known []string) string {
 	if len(word) > 64 {

@@ -378,3 +378,14 @@ func openFiles(t testing.TB) (n uint64) {
 	}
 	return n
 }
+
+// listenUDP takes datagrams and says nothing.
+func listenUDP(t testing.TB, address string) net.PacketConn {
+	t.Helper()
+	pc, err := net.ListenPacket("udp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { pc.Close() })
+	return pc
+}

@@ -15,6 +15,13 @@ const (
 	stepLimit = 500 * time.Millisecond
 	// keptGaps bounds the memory of gaps and steps.
 	keptGaps = 64
+	// hiccup is the lateness of a tick from which on it counts as time in which we were kept from running. A machine
+	// that is merely busy is some milliseconds late.
+	hiccup = 20 * time.Millisecond
+	// keptLate bounds the memory of late ticks: more than come in half a minute.
+	keptLate = 512
+	// recently is for how long after its end a pause is told beside verdicts that know nothing of it.
+	recently = time.Minute
 )
 
 // Health watches the prober itself: a tick that comes late means that this process did not run (stopped, starved,
@@ -28,6 +35,21 @@ type Health struct {
 	last  reading
 	gaps  []Gap
 	steps []step
+	late  []span
+}
+
+// span is a time in which this process was due and did not run.
+type span struct{ from, to time.Time }
+
+// within is how much of the span lies between two instants.
+func (s span) within(from, to time.Time) time.Duration {
+	if s.from.After(from) {
+		from = s.from
+	}
+	if s.to.Before(to) {
+		to = s.to
+	}
+	return max(0, to.Sub(from))
 }
 
 type step struct {
@@ -72,6 +94,9 @@ func (h *Health) tick(r reading) {
 	if paused {
 		h.gaps = keep(append(h.gaps, gap), keptGaps)
 	}
+	if s, late := lateness(h.last, r); late {
+		h.late = keep(append(h.late, s), keptLate)
+	}
 	stepped := by.Abs() >= stepLimit
 	if stepped {
 		h.steps = keep(append(h.steps, step{r.now, by}), keptGaps)
@@ -104,6 +129,15 @@ func pause(a, b reading) (Gap, bool) {
 		reason = "the machine was suspended"
 	}
 	return Gap{From: b.now.Add(-ran), To: b.now, Reason: reason}, true
+}
+
+// lateness is the time by which a reading came late, if that is worth a word and no pause.
+func lateness(a, b reading) (span, bool) {
+	late := b.boot - a.boot - healthTick
+	if a.now.IsZero() || late < hiccup || late >= pauseLimit {
+		return span{}, false
+	}
+	return span{b.now.Add(-late), b.now}, true
 }
 
 // clockStep is by how much the wall clock moved beyond the time that passed.
@@ -142,4 +176,36 @@ func (h *Health) Between(from, to time.Time) (gaps []Gap, stepped time.Duration)
 		}
 	}
 	return gaps, stepped
+}
+
+// Recent returns the gaps that ended in the minute before an instant.
+func (h *Health) Recent(at time.Time) (gaps []Gap) {
+	if h == nil {
+		return nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, g := range h.gaps {
+		if !g.To.After(at) && at.Sub(g.To) < recently {
+			gaps = append(gaps, g.utc())
+		}
+	}
+	return gaps
+}
+
+// Starved is for how long within a span this process was due and did not run, pauses not counted.
+func (h *Health) Starved(from, to time.Time) (sum time.Duration) {
+	if h == nil {
+		return 0
+	}
+	now := readClocks()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s, late := lateness(h.last, now); late {
+		sum = s.within(from, to)
+	}
+	for _, s := range h.late {
+		sum += s.within(from, to)
+	}
+	return sum
 }

@@ -262,3 +262,74 @@ func TestSelfOfRound(t *testing.T) {
 		t.Errorf("early is not late: %+v", r.Self)
 	}
 }
+
+// TestHealthStarved: ticks that come late, and are no pauses, add up; those of a busy machine do not count.
+func TestHealthStarved(t *testing.T) {
+	h := NewHealth()
+	w := newClocks()
+	h.tick(w.at)
+	begin := w.at.now
+	for range 10 {
+		h.tick(w.after(healthTick+15*time.Millisecond, healthTick+15*time.Millisecond)) // busy
+	}
+	calm := w.at.now
+	for range 10 {
+		h.tick(w.after(250*time.Millisecond, 250*time.Millisecond)) // 200 ms late each
+	}
+	slow := w.at.now
+	h.tick(w.after(3*time.Second, 3*time.Second)) // a pause
+	h.last = reading{}                            // the clocks above are not those of this process
+	for name, c := range map[string]struct {
+		from, to time.Time
+		want     time.Duration
+	}{
+		"busy":            {begin, calm, 0},
+		"starved":         {calm, slow, 2 * time.Second},
+		"all":             {begin, w.at.now, 2 * time.Second},
+		"half of a tick":  {calm, calm.Add(150 * time.Millisecond), 100 * time.Millisecond},
+		"only the pause":  {slow, w.at.now, 0},
+		"before all that": {begin.Add(-time.Hour), begin, 0},
+	} {
+		if got := h.Starved(c.from, c.to); got != c.want {
+			t.Errorf("%s: %v, expected %v", name, got, c.want)
+		}
+	}
+	for range 2 * keptLate {
+		h.tick(w.after(100*time.Millisecond, 100*time.Millisecond))
+	}
+	if len(h.late) != keptLate {
+		t.Errorf("%d late ticks are kept", len(h.late))
+	}
+	h.last = readClocks()
+	h.last.boot -= 250 * time.Millisecond
+	h.last.now = h.last.now.Add(-250 * time.Millisecond)
+	h.late = nil
+	if got := h.Starved(time.Now().Add(-time.Second), time.Now().Add(time.Second)); got < 190*time.Millisecond || got > 450*time.Millisecond {
+		t.Errorf("a tick that is still to come: %v", got)
+	}
+	if (*Health)(nil).Starved(begin, calm) != 0 || (*Health)(nil).Recent(begin) != nil {
+		t.Error("nobody watches")
+	}
+}
+
+// TestHealthRecent: which pauses are told beside the rounds after them.
+func TestHealthRecent(t *testing.T) {
+	now := time.Now()
+	ago := func(s float64) time.Time { return now.Add(-time.Duration(s * float64(time.Second))) }
+	h := NewHealth()
+	h.gaps = []Gap{{From: ago(90), To: ago(70)}, {From: ago(60), To: ago(50)}, {From: ago(5), To: now.Add(time.Second)}}
+	for name, c := range map[string]struct {
+		at   float64
+		want []Gap
+	}{
+		"a minute later":  {0, []Gap{{ago(60).UTC(), ago(50).UTC(), ""}}},
+		"after both":      {45, []Gap{{ago(90).UTC(), ago(70).UTC(), ""}, {ago(60).UTC(), ago(50).UTC(), ""}}},
+		"within a pause":  {55, []Gap{{ago(90).UTC(), ago(70).UTC(), ""}}},
+		"before any":      {100, nil},
+		"the very moment": {70, []Gap{{ago(90).UTC(), ago(70).UTC(), ""}}},
+	} {
+		if diff := cmp.Diff(c.want, h.Recent(ago(c.at))); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}

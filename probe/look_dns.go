@@ -15,9 +15,9 @@ import (
 const dnsLookTime = 1500 * time.Millisecond
 
 // dnsLooks are the looks that tell why the front's name does not resolve: the same question over TCP (whose handshake
-// shows whether the server's host lives, and whose counters show who has the question), the same question to the
-// system's servers when others are configured, and another question to the same server. They ask the first server and
-// run beside each other.
+// shows whether the server's host lives, and whose counters show who has the question), another question to the same
+// server, and the same question to other servers: the system's when others are configured, else those that resolv.conf
+// named when it last went well. They ask the first server and run beside each other.
 func (r *round) dnsLooks(front *laneSpec) []func() Lane {
 	configured, system := hostPorts(front.dns.Servers), r.t.env.systemServers()
 	servers := configured
@@ -35,11 +35,25 @@ func (r *round) dnsLooks(front *laneSpec) []func() Lane {
 		func() Lane { return r.lookDNSOverTCP(front, first) },
 		func() Lane { return r.lookOtherName(front, first) },
 	}
-	others := slices.DeleteFunc(system, func(s string) bool { return slices.Contains(servers, s) })
-	if len(configured) > 0 && len(others) > 0 {
-		looks = append(looks, func() Lane { return r.lookSystemResolver(front, others) })
+	look, others := LookSystemResolver, system
+	if len(configured) == 0 {
+		look, others = LookFormerServers, r.t.env.Names.answered()
+	}
+	others = without(others, servers)
+	if len(others) > 0 {
+		looks = append(looks, func() Lane { return r.lookOtherServers(front, look, others) })
 	}
 	return looks
+}
+
+// without are the servers that are not of another list, and are addresses.
+func without(servers, others []string) (out []string) {
+	for _, s := range servers {
+		if _, err := netip.ParseAddrPort(s); err == nil && !slices.Contains(others, s) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // systemServers are those of a resolv.conf, read anew each time. What is no address is left out, and so is the whole
@@ -96,9 +110,9 @@ func (r *round) lookDNSOverTCP(front *laneSpec, server netip.AddrPort) Lane {
 	})
 }
 
-// lookSystemResolver asks the servers of resolv.conf.
-func (r *round) lookSystemResolver(front *laneSpec, servers []string) Lane {
-	return r.dnsLook(front, LookSystemResolver, netip.MustParseAddrPort(servers[0]), func(a *attempt) <-chan error {
+// lookOtherServers asks other servers the same question.
+func (r *round) lookOtherServers(front *laneSpec, look Look, servers []string) Lane {
+	return r.dnsLook(front, look, netip.MustParseAddrPort(servers[0]), func(a *attempt) <-chan error {
 		return a.ask(dnsLookTime, func(ctx context.Context) ([]netip.Addr, error) {
 			res := resolver{version: family(&a.spec.ep), source: a.spec.ep.Source}
 			return res.ask(ctx, dns.Fqdn(front.name), servers)

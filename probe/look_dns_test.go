@@ -110,7 +110,7 @@ func TestDNSLookAtSystem(t *testing.T) {
 	t.Parallel()
 	good := serveDNS(t, func(q *dns.Msg, _ bool) *dns.Msg { return reply(q, "192.0.2.1") })
 	r := &round{t: newTestTarget(t, `front: {url: "http://demo.test/"}`), ctx: t.Context()}
-	l := r.lookSystemResolver(r.t.plan.front, []string{closedPort(t).String(), good})
+	l := r.lookOtherServers(r.t.plan.front, LookSystemResolver, []string{closedPort(t).String(), good})
 	wantGood(t, &l)
 	if l.Look != LookSystemResolver || len(l.Addresses) != 1 {
 		t.Errorf("%+v", l)

@@ -44,6 +44,19 @@ func (p *paths) note(lanes []Lane) {
 		case l.Look == "" && l.Lane != LaneHeldOpen && l.Lane != LaneVantage && l.Address != "" && l.fine():
 			s := l.Stages[len(l.Stages)-1]
 			p.count(hostOf(l.Address), try{l.Stages[0].Started, s.TCPInfo.Timeouts() > 0})
+			p.countNames(l.stage(StageResolve))
+		}
+	}
+}
+
+// countNames takes the questions of a resolve stage. A name server is named with its port.
+func (p *paths) countNames(s *Stage) {
+	if s == nil {
+		return
+	}
+	for _, a := range s.Asked {
+		for i := range a.Questions {
+			p.count(a.Server, try{s.Started, i < a.Resent})
 		}
 	}
 }

@@ -225,7 +225,7 @@ func (r *RecordingReader) decode(line []byte, v any) error {
 	case errors.As(err, &typed):
 		return r.at(int(typed.Offset), fmt.Errorf("%s cannot be a %s", clip(typed.Field, 80), clip(typed.Value, 40)))
 	case err != nil:
-		return r.at(0, err)
+		return r.at(0, errors.New(clip(err.Error(), 200)))
 	}
 	return nil
 }

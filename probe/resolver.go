@@ -30,8 +30,8 @@ type Asked struct {
 	Server string `json:"server"`
 	// Questions counts those whose fate is known; A and AAAA are two.
 	Questions int `json:"questions"`
-	// Resent counts those of them that stayed unanswered although the same question, sent again later, was answered. A
-	// look-up that got no answer at all counts none: that is an outage, not loss.
+	// Resent counts those of them that stayed unanswered while others were answered. A look-up that got no answer at all
+	// counts none: that is an outage, not loss.
 	Resent int `json:"resent,omitempty"`
 }
 
@@ -145,6 +145,7 @@ func (r *resolver) ask(ctx context.Context, fqdn string, servers []string) ([]ne
 	for _, err := range errs {
 		var f *failure
 		if errors.As(err, &f) && f.typ == DNSTimedOut {
+			r.notePartly(asked, errs)
 			return nil, err
 		}
 	}
@@ -155,6 +156,17 @@ func (r *resolver) ask(ctx context.Context, fqdn string, servers []string) ([]ne
 		}
 	}
 	return nil, fail(DNSNotResolved, "%s: the name exists and has no address (server %s)", strings.TrimSuffix(fqdn, "."), servers[0])
+}
+
+// notePartly notes a look-up that failed for want of one family's answer although the other's came: the server is there.
+func (r *resolver) notePartly(asked [][]Asked, errs []error) {
+	for _, err := range errs {
+		var f *failure
+		if err == nil || errors.As(err, &f) && f.typ != DNSTimedOut {
+			r.note(asked...)
+			return
+		}
+	}
 }
 
 // note adds up what was asked of each server.
@@ -263,12 +275,14 @@ func (h *hedge) asked(err error) (out []Asked) {
 // query sends one question and reads its answer, over TCP when the datagram was truncated.
 func (r *resolver) query(ctx context.Context, fqdn string, qtype uint16, server string) ([]netip.Addr, error) {
 	m := question(fqdn, qtype)
-	answer, err := r.exchange(ctx, m, "udp", server)
+	answer, icmp, err := r.exchange(ctx, m, "udp", server)
 	if err == nil && answer.Truncated {
-		answer, err = r.exchange(ctx, m, "tcp", server)
+		answer, icmp, err = r.exchange(ctx, m, "tcp", server)
 	}
 	if err != nil {
-		return nil, dnsFailure(err, server)
+		f := dnsFailure(err, server)
+		f.icmp = icmp
+		return nil, f
 	}
 	return readAnswer(m, answer, server)
 }
@@ -279,9 +293,12 @@ func question(fqdn string, qtype uint16) *dns.Msg {
 	return m
 }
 
-// exchange returns when there is an answer or when ctx ends.
-func (r *resolver) exchange(ctx context.Context, m *dns.Msg, network, server string) (*dns.Msg, error) {
+// exchange returns when there is an answer, an error, or when ctx ends. An ICMP error is told with its sender.
+func (r *resolver) exchange(ctx context.Context, m *dns.Msg, network, server string) (*dns.Msg, *ICMP, error) {
 	var d net.Dialer
+	if network == "udp" {
+		d.Control = func(network, _ string, c syscall.RawConn) error { return socketOptions{}.apply(c, network == "udp6") }
+	}
 	if sameFamily(r.source, server) {
 		if network == "udp" {
 			d.LocalAddr = net.UDPAddrFromAddrPort(netip.AddrPortFrom(r.source, 0))
@@ -291,10 +308,24 @@ func (r *resolver) exchange(ctx context.Context, m *dns.Msg, network, server str
 	}
 	conn, err := d.DialContext(ctx, network, server)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer conn.Close()
-	return converse(ctx, conn, m)
+	answer, err := converse(ctx, conn, m)
+	if err != nil {
+		return nil, icmpOf(conn), err
+	}
+	return answer, nil, nil
+}
+
+// icmpOf is the ICMP error that a connection has met; nil if there is none.
+func icmpOf(conn net.Conn) (e *ICMP) {
+	if c, ok := conn.(syscall.Conn); ok {
+		if raw, err := c.SyscallConn(); err == nil {
+			_ = raw.Control(func(fd uintptr) { e = icmpError(int(fd)) }) // fails when it is closed, and then there is none
+		}
+	}
+	return e
 }
 
 // converse asks on a connection and reads the answer. Datagrams that belong to another question are passed over.
@@ -327,7 +358,7 @@ func sameFamily(from netip.Addr, to string) bool {
 }
 
 // dnsFailure types the error of an exchange.
-func dnsFailure(err error, server string) error {
+func dnsFailure(err error, server string) *failure {
 	e, name := errnoOf(err)
 	f := &failure{typ: DNSInvalid, errno: name, err: fmt.Errorf("server %s: %w", server, trimOp(err))}
 	var ne net.Error

@@ -265,6 +265,16 @@ type Self struct {
 	// Resolver tells that the system's own resolver does not answer while the configured name servers do; nil when it does,
 	// or when it is the one that is used anyway.
 	Resolver *ResolverTrouble `json:"resolver,omitempty"`
+	// Others is whether unrelated targets fail at the same time; nil when nothing is known of them. Looked at only when the
+	// front fails.
+	Others *OtherTargets `json:"other_targets,omitempty"`
+}
+
+// OtherTargets is how the fronts of other targets do at the connect stage while this target's front fails. Those of one
+// network (IPv4 /24, IPv6 /64) count once.
+type OtherTargets struct {
+	Targets int `json:"targets"`
+	Failing int `json:"failing"`
 }
 
 // ResolverTrouble is what is wrong with the resolver that this host's other programs use.
@@ -324,6 +334,7 @@ const (
 	LookDNSOverTCP     Look = "dns_tcp"         // the same question over TCP
 	LookSystemResolver Look = "system_resolver" // the same question to the servers of resolv.conf
 	LookOtherName      Look = "other_name"      // another question to the same server
+	LookFormerServers  Look = "former_servers"  // the same question to the servers that resolv.conf named when it went well
 )
 
 // Reaction is what a peer does when we have closed our side of a connection.

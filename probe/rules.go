@@ -7,12 +7,16 @@ const RuleSideLane = "side-lane-blocked"
 var rules = []rule{
 	// The prober itself: what we did not see we do not charge to anybody.
 	{"self-paused", judgePaused},
+	{"self-starved", judgeStarved},
 	{"self-errno", judgeErrno},
+	{"self-no-carrier", judgeNoCarrier},
 	{"self-local-firewall", judgeLocalFirewall},
 	{"self-clock", judgeClock},
+	{"self-resolver", judgeFormerServers},
 	{"vantage-down", judgeVantage},
 
 	// Nothing is wrong for users, or not much.
+	{"self-notice", judgeNotice},
 	{"up", judgeUp},
 	{"certificate-expires", judgeExpiring},
 	{"dns-slow", judgeSlowDNS},
@@ -21,11 +25,13 @@ var rules = []rule{
 	{"pool-backend", judgePoolBackend},
 	{"pool-hop", judgePoolHop},
 	{"held-open-dropped", judgeHeldOpenDropped},
+	{"self-notice-beside", judgeNoticeBeside},
 	{RuleSideLane, judgeSideLane},
 
 	// The front's name.
 	{"dns-wrong-address", judgeWrongAddress},
 	{"dns-no-answer", judgeDNSSilent},
+	{"dns-unreachable", judgeDNSUnreachable},
 	{"dns-bad-answer", judgeDNSAnswer},
 
 	// The front's TCP connect.

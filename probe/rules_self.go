@@ -2,18 +2,121 @@ package probe
 
 import (
 	"fmt"
+	"strings"
 	"time"
+
+	"github.com/whichlayer/whichlayer/probe/tcpinfo"
 )
 
 // judgePaused: this process did not run for a while. Deadlines fired late or beside their answers, so nothing that
-// failed or took long in such a round means anything.
+// failed or took long in such a round means anything. That users were served still holds.
 func judgePaused(f *facts) *conclusion {
-	if len(f.now.Self.Gaps) == 0 || f.front.fine() && !f.front.slow() && (f.held == nil || f.heldServes()) {
+	if len(f.now.Self.Gaps) == 0 {
 		return nil
+	}
+	if f.front.fine() && !f.front.slow() && (f.held == nil || f.heldServes()) {
+		return f.notice()
 	}
 	g := f.now.Self.Gaps[0]
 	return ours(fmt.Sprintf("prober: %s for %s during this round", g.Reason, seconds(g.To.Sub(g.From))),
 		suspect(LayerProber, CausePaused)).agreed(true)
+}
+
+// judgeStarved: this process was kept from running for a good part of the round, in slices too small for a pause. Its
+// deadlines count, but what it should have said or heard by then was late by its own fault. What the kernel saw, which
+// needs no CPU of ours, holds all the same.
+func judgeStarved(f *facts) *conclusion {
+	s := f.failed
+	if s == nil {
+		s = f.slowest()
+	}
+	if s == nil || s.Good() && s.resent() > 0 || s.Outcome == Failed && !s.timedOut() || s.peerSilent() {
+		return nil
+	}
+	starved, round := f.now.Self.Starved.Std(), f.now.Ended.Sub(f.now.Started)
+	if 4*starved < s.Duration.Std() || 4*starved < round || starved < leastStarved {
+		return nil
+	}
+	return ours(fmt.Sprintf("prober: this process was ready to run and was kept from it for %s of the round's %s, so its times say nothing",
+		seconds(starved), seconds(round)), suspect(LayerProber, CauseStarved)).agreed(true)
+}
+
+// slowest is the front's slow stage that took longest; nil if there is none.
+func (f *facts) slowest() (longest *Stage) {
+	for i := range f.front.Stages {
+		if s := &f.front.Stages[i]; s.Outcome == Slow && (longest == nil || s.Duration > longest.Duration) {
+			longest = s
+		}
+	}
+	return longest
+}
+
+// leastStarved is the least time without CPU that can excuse anything.
+const leastStarved = 200 * time.Millisecond
+
+// timedOut tells that it was our own deadline that ended the stage.
+func (s *Stage) timedOut() bool {
+	switch s.Type {
+	case DNSTimedOut, TCPTimedOut, TLSTimedOut, HTTPTimedOut, HTTPBodyStalled, AppTimedOut, ForwardProxyFailed:
+		return true
+	}
+	return false
+}
+
+// peerSilent tells that our kernel, which runs beside us, waited in vain for the better part of the stage: for an answer to
+// a SYN or to data that it sent again, or for data of a peer whose kernel had ours long since.
+func (s *Stage) peerSilent() bool {
+	i := s.TCPInfo
+	if i == nil || s.Good() {
+		return false
+	}
+	half := uint32(s.Duration.Std().Milliseconds() / 2)
+	return i.State == tcpinfo.SynSent && i.TotalRetrans > 0 || i.Unheard() ||
+		i.AckedAll() && i.LastAckRecv >= half && (i.LastDataRecv == 0 || i.LastDataRecv >= half)
+}
+
+// judgeNoCarrier: the interface through which the front, or its name server, is reached has no link.
+func judgeNoCarrier(f *facts) *conclusion {
+	links := f.now.Self.Links
+	if len(links) == 0 || !f.at(StageConnect, TCPTimedOut, TCPUnreachable) && !f.at(StageResolve, DNSTimedOut, DNSUnreachable) {
+		return nil
+	}
+	return ours(fmt.Sprintf("prober: this host's interface %s, which leads there, is up and has no carrier", strings.Join(links, ", ")),
+		suspect(LayerProber, CauseNoCarrier)).agreed(true)
+}
+
+// judgeNotice: nothing is wrong with the target, and something should be known about the prober.
+func judgeNotice(f *facts) *conclusion {
+	if judgeUp(f) == nil {
+		return nil
+	}
+	return f.notice()
+}
+
+// judgeNoticeBeside is the same for a target whose side lanes are closed to us.
+func judgeNoticeBeside(f *facts) *conclusion {
+	if judgeSideLane(f) == nil {
+		return nil
+	}
+	return f.notice()
+}
+
+// notice is what should be known about the prober although the target is fine: times of which nothing is known, and that
+// what this host has to tell may not get out.
+func (f *facts) notice() *conclusion {
+	self := &f.now.Self
+	if gaps := append(self.Recent[:len(self.Recent):len(self.Recent)], self.Gaps...); len(gaps) > 0 {
+		g := gaps[len(gaps)-1]
+		return &conclusion{state: Up, witnesses: 2, suspects: []Suspect{{LayerProber, CausePaused}}, because: fmt.Sprintf(
+			"the target is fine now; this prober did not run from %s to %s (%s), nothing is known of that time", stamp(g.From), stamp(g.To), g.Reason)}
+	}
+	if t := self.Resolver; t != nil {
+		return &conclusion{state: Up, witnesses: 2, suspects: []Suspect{{LayerProber, CauseResolverConfig}}, because: fmt.Sprintf(
+			"prober: %s of resolv.conf has not answered since %s (%s, asked for %s), while the configured name servers do: "+
+				"probing uses those and is not touched; alerts that need names may not get out",
+			strings.Join(t.Servers, ", "), stamp(t.Since), t.Error, t.Name)}
+	}
+	return nil
 }
 
 var selfCauses = map[Type]Cause{
@@ -90,29 +193,56 @@ func ourClock(because string) *conclusion {
 	return ours(because, suspect(LayerProber, CauseClockWrong), suspect(LayerProxy, CauseCertExpired)).lean()
 }
 
-// judgeVantage: nothing at all answers us, not even hosts that have nothing to do with the target.
+// judgeVantage: nothing at all answers us, not even hosts that have nothing to do with the target. One other target that
+// is served shows that it is not us.
 func judgeVantage(f *facts) *conclusion {
 	if f.failed == nil || !f.at(StageConnect, TCPTimedOut, TCPUnreachable) && !f.at(StageResolve, DNSTimedOut, DNSUnreachable) {
 		return nil
 	}
-	if len(f.vantage) == 0 || anyOf(f.vantage, (*Lane).answered) || anyOf(f.lanesBut(f.front), (*Lane).answered) {
+	if anyOf(f.vantage, (*Lane).answered) || anyOf(f.lanesBut(f.front), (*Lane).answered) {
+		return nil
+	}
+	others := f.now.Self.Others
+	if others != nil && others.Failing < others.Targets {
 		return nil
 	}
 	configured := anyOf(f.vantage, func(l *Lane) bool { return l.Role == RoleControl })
-	gateway := anyOf(f.vantage, func(l *Lane) bool { return l.Role == RoleGateway && l.failedWith(TCPUnreachable, SelfNoRoute) })
-	if !configured && !gateway {
+	gateway := anyOf(f.vantage, func(l *Lane) bool {
+		return l.Role == RoleGateway && (l.failedWith(TCPUnreachable, SelfNoRoute) || !l.Served.IsZero())
+	})
+	alone := others == nil || others.Targets < leastOthers
+	if !configured && !gateway && alone {
 		return nil // an unconfigured gateway that stays silent may just drop what is sent to it
 	}
-	return ours("vantage: no control answers either: the trouble is on our side or close to it",
-		suspect(LayerProber, CauseVantageDown), suspect(LayerNetwork, CausePathDown)).lean()
+	because := "vantage: no control answers either: the trouble is on our side or close to it"
+	if !alone {
+		because = fmt.Sprintf("vantage: nothing answers, and none of %d targets in other networks does either: the trouble is on our side or close to it",
+			others.Targets)
+	}
+	return ours(because, suspect(LayerProber, CauseVantageDown), suspect(LayerNetwork, CausePathDown)).lean()
 }
+
+// leastOthers is how many other networks must fail at the same time to accuse what they share with us.
+const leastOthers = 2
 
 // lanesBut are the lanes of the target that look from here and now, other than one and the vantage.
 func (f *facts) lanesBut(x *Lane) (out []*Lane) {
 	for i := range f.now.Lanes {
-		if l := &f.now.Lanes[i]; l != x && l.Lane != LaneVantage && l.Lane != LaneHeldOpen {
+		if l := &f.now.Lanes[i]; l != x && l.Look == "" && l.Lane != LaneVantage && l.Lane != LaneHeldOpen {
 			out = append(out, l)
 		}
 	}
 	return out
+}
+
+// otherTargets says how targets in other networks do at the same time.
+func (f *facts) otherTargets() string {
+	o := f.now.Self.Others
+	switch {
+	case o == nil:
+		return ""
+	case o.Failing == 0:
+		return fmt.Sprintf("vantage: other targets answer meanwhile (%d looked at)", o.Targets)
+	}
+	return fmt.Sprintf("vantage: of %d other targets %d do not answer either", o.Targets, o.Failing)
 }

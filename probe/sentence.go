@@ -20,6 +20,9 @@ func (f *facts) evidence() (out []string) {
 	if gone := f.lateOnes(); gone != "" {
 		out = append(out, gone)
 	}
+	if others := f.otherTargets(); others != "" {
+		out = append(out, others)
+	}
 	return out
 }
 

@@ -14,6 +14,7 @@ import (
 type failure struct {
 	typ   Type
 	errno string
+	icmp  *ICMP
 	err   error
 }
 
@@ -95,7 +96,7 @@ func (s *Stage) judge(err error, timeout time.Duration, onTimeout Type) {
 		s.setFailed(onTimeout, fmt.Errorf("no answer in %s", seconds(timeout)))
 	case errors.As(err, &f):
 		s.setFailed(f.typ, f.err)
-		s.Errno = f.errno
+		s.Errno, s.ICMP = f.errno, f.icmp
 	default:
 		s.setFailed(SelfFailed, err)
 	}

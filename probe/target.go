@@ -18,6 +18,8 @@ type Env struct {
 	Health *Health
 	// Vantage looks at hosts that have nothing to do with a target; nil skips it.
 	Vantage *Vantage
+	// Names watches the name servers that this host's other programs ask; nil skips it.
+	Names *SystemNames
 	// Version goes into the User-Agent.
 	Version string
 	Log     *slog.Logger
@@ -137,10 +139,4 @@ func (t *Target) noteServed(lanes []Lane) {
 			t.served[key] = l.Stages[0].Started
 		}
 	}
-}
-
-// self is the prober's own health during a round.
-func (t *Target) self(r *Result, start time.Time) Self {
-	gaps, step := t.env.Health.Between(start, time.Now())
-	return Self{Late: Seconds(max(0, r.Started.Sub(r.Due))), Gaps: gaps, ClockStep: Seconds(step)}
 }

@@ -26,9 +26,12 @@ type Vantage struct {
 	// gateway finds the default gateway.
 	gateway func() (netip.Addr, bool)
 
-	mu   sync.Mutex
-	at   time.Time
-	last []Lane
+	fronts fronts
+
+	mu     sync.Mutex
+	at     time.Time
+	last   []Lane
+	served map[string]time.Time // when each control answered last
 }
 
 // NewVantage prepares the looks at the configured controls; the default gateway is found at each look.
@@ -65,9 +68,27 @@ func (v *Vantage) Look(ctx context.Context) []Lane {
 	}
 	wg.Wait()
 	if ctx.Err() == nil {
+		v.noteServed(lanes)
 		v.at, v.last = time.Now(), lanes
 	}
 	return lanes
+}
+
+// noteServed tells each control when it last answered, so that one that always stays silent is not taken for news.
+func (v *Vantage) noteServed(lanes []Lane) {
+	if v.served == nil {
+		v.served = map[string]time.Time{}
+	}
+	for i := range lanes {
+		l := &lanes[i]
+		key := l.Hop
+		if l.Role == RoleGateway {
+			key += " " + l.Address // another one may be of those that always stay silent
+		}
+		if l.Served = v.served[key]; l.answered() {
+			v.served[key] = l.stage(StageConnect).Started
+		}
+	}
 }
 
 func (v *Vantage) look(ctx context.Context, s *laneSpec) Lane {

@@ -33,6 +33,7 @@ type checkFlags struct {
 	quiet   bool
 	verbose bool
 	color   string
+	record  string
 }
 
 const checkLong = `Look once at every target of the configuration, or at those that are named, or at one
@@ -69,6 +70,7 @@ func newCheckCmd() *cobra.Command {
 	flags.BoolVar(&f.json, "json", false, "print one JSON object per target and line")
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "print only the verdict of each target")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "print every address, certificate and kernel counter")
+	flags.StringVar(&f.record, "record", "", "append the rounds as they were seen to `FILE`, or to a file each in a directory")
 	flags.StringVar(&f.color, "color", "auto", "colours: auto, always or never")
 	return cmd
 }
@@ -86,6 +88,10 @@ func runCheck(cmd *cobra.Command, f *checkFlags, names []string) error {
 	if err != nil {
 		return err
 	}
+	keep, err := openCheckRecording(f.record)
+	if err != nil {
+		return exitError{exitUnknown, err}
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	all, err := check(ctx, cfg, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn})))
@@ -94,6 +100,9 @@ func runCheck(cmd *cobra.Command, f *checkFlags, names []string) error {
 	}
 	if err := f.tell(cmd.OutOrStdout(), t, all); err != nil {
 		return exitError{exitUnknown, fmt.Errorf("write the answer: %w", err)}
+	}
+	if err := keep(all); err != nil {
+		return exitError{exitUnknown, err}
 	}
 	if code := worst(all); code != exitOK {
 		return exitError{code: code}

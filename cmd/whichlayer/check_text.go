@@ -38,6 +38,7 @@ func writeChecked(out io.Writer, t terminal, c *checked, d detail) error {
 	if d > quiet {
 		newWaterfall(t, &c.result, d == verbose).draw(&b)
 		writeReasons(&b, t, &c.verdict)
+		writeAdvice(&b, t, &c.verdict, d)
 		writeHint(&b, t, c, d)
 	}
 	_, err := out.Write(b.Bytes())
@@ -68,7 +69,7 @@ func stateMark(t terminal, s probe.State) (paint, string) {
 func writeReasons(b io.Writer, t terminal, v *probe.Verdict) {
 	var evidence, cleared []string
 	switch {
-	case v.Rule == probe.RuleSideLane && len(v.Evidence) > 0:
+	case len(v.Evidence) > 0 && (v.Rule == probe.RuleSideLane || ours(v)):
 		evidence = v.Evidence[:1]
 	case v.State != probe.Up:
 		evidence = v.Evidence
@@ -82,6 +83,9 @@ func writeReasons(b io.Writer, t terminal, v *probe.Verdict) {
 		writeList(b, t, "suspects, the likeliest first", t.symbol("→", ">"), warn, suspects(v))
 	}
 }
+
+// ours tells that the prober has something to say of itself although users are served.
+func ours(v *probe.Verdict) bool { return v.State == probe.Up && v.Layer == probe.LayerProber }
 
 func suspects(v *probe.Verdict) (out []string) {
 	for _, s := range v.Suspects {
@@ -100,11 +104,45 @@ func writeList(b io.Writer, t terminal, title, mark string, p paint, items []str
 	}
 }
 
-// writeHint says where to look on.
-func writeHint(b io.Writer, t terminal, c *checked, d detail) {
-	if c.verdict.State == probe.Up || d == verbose {
+// writeAdvice says what the likeliest suspect means and, where it is needed or wanted, what would tell more.
+func writeAdvice(b io.Writer, t terminal, v *probe.Verdict, d detail) {
+	if v.State == probe.Up && !ours(v) {
 		return
 	}
-	hint := "more: --verbose for addresses and kernel counters, --json for programs"
-	fmt.Fprintf(b, "  %s\n", t.paint(faint, wrap(hint, leftMargin, t.width)))
+	if d == verbose || v.Confidence == probe.Ambiguous {
+		writeList(b, t, "what would decide", t.symbol("?", "?"), plain, v.WouldDecide)
+	}
+	if d == verbose {
+		title := "what to do"
+		if s := alert.Supposing(*v); s != "" {
+			title += ", " + s
+		}
+		fmt.Fprintf(b, "  %s\n", t.paint(strong, title))
+		writeWords(b, t, 4, alert.VerdictWords(*v))
+	}
+}
+
+// writeHint says where to look on.
+func writeHint(b io.Writer, t terminal, c *checked, d detail) {
+	if c.verdict.State == probe.Up && !ours(&c.verdict) {
+		return
+	}
+	var hints []string
+	others := c.verdict.Suspects
+	if d < verbose {
+		hints = append(hints, "--verbose for addresses and kernel counters,", "--json for programs,")
+		others = others[:min(1, len(others))]
+	} else if len(others) > 0 {
+		others = others[1:] // the first one is explained above
+	}
+	for _, s := range others {
+		if s.Cause != probe.CauseUnknown {
+			hints = append(hints, "whichlayer explain "+string(s.Cause)+",")
+		}
+	}
+	if len(hints) == 0 {
+		return
+	}
+	text := wrapParts(append([]string{"more:"}, hints...), " ", leftMargin, t.width)
+	fmt.Fprintf(b, "  %s\n", t.paint(faint, strings.TrimSuffix(text, ",")))
 }

@@ -33,7 +33,7 @@ const roundGrace = 5 * time.Second
 //	                          v                               |
 //	                        Result ------ judge ----------> desk (verdict, incident)
 //	                          |                               |
-//	                       metrics                            +---> events (one queue, one writer)
+//	                 metrics, recorder                        +---> events (one queue, one writer)
 //	                          |                               '---> dispatcher (a queue and a goroutine a receiver)
 //	     web: /metrics /-/healthy /-/ready
 //
@@ -56,6 +56,10 @@ func runDaemon(ctx context.Context, f *runFlags, hup <-chan os.Signal, stdout io
 	if err := events.Open(); err != nil {
 		return err
 	}
+	recorder := newRecorder(f.record, log, reg)
+	if err := recorder.Open(); err != nil {
+		return err
+	}
 	build := func(r config.Receiver) (alert.Notifier, error) { return notify.New(r, cfg.TimeZone.Std(), log) }
 	dispatcher, err := alert.NewDispatcher(cfg.Receivers, build, log, reg)
 	if err != nil {
@@ -74,10 +78,11 @@ func runDaemon(ctx context.Context, f *runFlags, hup <-chan os.Signal, stdout io
 	hard, stopRounds := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopRounds()
 	fleet := &fleet{
-		log: log, health: probe.NewHealth(), metrics: metrics, scheduler: probe.NewScheduler(log, metrics), progress: newProgress(),
+		log: log, health: probe.NewHealth(), names: probe.NewSystemNames(), metrics: metrics, scheduler: probe.NewScheduler(log, metrics), progress: newProgress(),
 		judge: func(r *probe.Result) time.Duration {
 			verdict, again := desk.Observe(r)
 			metrics.Observe(r, verdict)
+			recorder.Record(r, verdict)
 			return again
 		},
 		blind:  desk.Gap,
@@ -121,9 +126,11 @@ func runDaemon(ctx context.Context, f *runFlags, hup <-chan os.Signal, stdout io
 	tellingCtx, stopTelling := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopTelling()
 	telling.Go(func() error { return events.Run(tellingCtx) })
+	telling.Go(func() error { return recorder.Run(tellingCtx) })
 	telling.Go(func() error { return dispatcher.Run(tellingCtx) })
 	looking.Go(func() error { return web.Run(lookingCtx) })
 	looking.Go(func() error { return fleet.health.Run(lookingCtx) })
+	looking.Go(func() error { return fleet.names.Run(lookingCtx) })
 	looking.Go(func() error { return fleet.scheduler.Run(lookingCtx) })
 	looking.Go(func() error { return supervisor.Run(lookingCtx) })
 	looking.Go(func() error { return reloader.Run(lookingCtx, hup) })

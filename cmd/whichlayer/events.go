@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,63 +19,34 @@ const eventQueue = 10_000
 // eventLog writes one JSON object per line. Emit never blocks and never fails: probing must not wait for a disk. A
 // line that finds the queue full is dropped, counted and reported in the log.
 type eventLog struct {
-	path    string // empty: no log at all; "-" is stdout
-	stdout  io.Writer
-	log     *slog.Logger
-	queue   chan any
-	reopen  chan struct{}
-	written prometheus.Counter
-	dropped prometheus.Counter
+	*spool[any]
+	path   string // empty: no log at all; "-" is stdout
+	stdout io.Writer
+	log    *slog.Logger
+	reopen chan struct{}
 
 	// file and torn belong to Run; torn tells that the file ends within a line.
 	file io.WriteCloser
 	torn bool
-
-	mu       sync.Mutex
-	lastCry  time.Time
-	lostThen int
 }
 
 // newEventLog prepares a log; Run writes it.
 func newEventLog(path string, stdout io.Writer, log *slog.Logger, reg prometheus.Registerer) *eventLog {
-	e := &eventLog{
-		path: path, stdout: stdout, log: log,
-		queue:  make(chan any, eventQueue),
-		reopen: make(chan struct{}, 1),
-		written: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "whichlayer_events_written_total", Help: "Lines written to the event log.",
-		}),
-		dropped: prometheus.NewCounter(prometheus.CounterOpts{
+	e := &eventLog{path: path, stdout: stdout, log: log, reopen: make(chan struct{}, 1)}
+	e.spool = newSpool[any](eventQueue, 10*time.Second,
+		func(lost int, why error) { log.Error("events were lost", "path", path, "lost", lost, "err", why) },
+		prometheus.CounterOpts{Name: "whichlayer_events_written_total", Help: "Lines written to the event log."},
+		prometheus.CounterOpts{
 			Name: "whichlayer_events_dropped_total", Help: "Lines that the event log had no room for or could not write.",
-		}),
-	}
-	reg.MustRegister(e.written, e.dropped)
+		}, reg)
 	return e
 }
 
 // Emit queues one event.
 func (e *eventLog) Emit(event any) {
-	if e.path == "" {
-		return
+	if e.path != "" {
+		e.put(event)
 	}
-	select {
-	case e.queue <- event:
-	default:
-		e.drop(1, fmt.Errorf("%d lines wait already", eventQueue))
-	}
-}
-
-// drop counts lost lines and says so at most once in ten seconds.
-func (e *eventLog) drop(lines int, why error) {
-	e.dropped.Add(float64(lines))
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.lostThen += lines
-	if time.Since(e.lastCry) < 10*time.Second {
-		return
-	}
-	e.log.Error("events were lost", "path", e.path, "lost", e.lostThen, "err", why)
-	e.lastCry, e.lostThen = time.Now(), 0
 }
 
 // Reopen closes and opens the file again, after a log rotation moved it.
@@ -136,17 +106,13 @@ func (e *eventLog) write(event any) {
 		batch.WriteByte('\n')
 	}
 	lines := 0
-	for {
+	for _, event := range e.batch(event) {
 		if line, err := json.Marshal(event); err != nil {
 			e.drop(1, err)
 		} else {
 			batch.Write(append(line, '\n'))
 			lines++
 		}
-		if lines >= 1000 || len(e.queue) == 0 {
-			break
-		}
-		event = <-e.queue
 	}
 	n, err := e.file.Write(batch.Bytes())
 	if e.torn = n > 0 && batch.Bytes()[n-1] != '\n'; err != nil {
@@ -170,6 +136,7 @@ func (e *eventLog) swap() {
 }
 
 func (e *eventLog) finish() error {
+	defer e.settle()
 	for len(e.queue) > 0 {
 		e.write(<-e.queue)
 	}

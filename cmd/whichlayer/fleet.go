@@ -16,6 +16,7 @@ import (
 type fleet struct {
 	log       *slog.Logger
 	health    *probe.Health
+	names     *probe.SystemNames
 	metrics   *probe.Metrics
 	scheduler *probe.Scheduler
 	progress  *progress
@@ -66,6 +67,7 @@ func (f *fleet) Prepare(cfg *config.Config) (*prepared, error) {
 	same := f.env != nil && reflect.DeepEqual(p.shared, f.shared)
 	if !same {
 		p.env = newEnv(cfg, f.health, f.log)
+		p.env.Names = f.names
 	}
 	for i := range cfg.Targets {
 		t := &cfg.Targets[i]

@@ -17,7 +17,9 @@ func commands() []*cobra.Command {
 	return []*cobra.Command{
 		newDemoCmd(),
 		newCheckCmd(),
+		newExplainCmd(),
 		newRunCmd(),
+		newReplayCmd(),
 		newValidateCmd(),
 		newVersionCmd(),
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Exit codes. Those of check are Nagios' (https://nagios-plugins.org/doc/guidelines.html), the two others sysexits(3).
+// Exit codes. Those of check are Nagios' (https://nagios-plugins.org/doc/guidelines.html), the others sysexits(3).
 const (
 	exitOK       = 0
 	exitDegraded = 1
@@ -16,6 +16,7 @@ const (
 	exitUnknown  = 3
 	exitFailure  = 1  // of all commands but check: it did not work
 	exitUsage    = 64 // EX_USAGE
+	exitData     = 65 // EX_DATAERR
 	exitConfig   = 78 // EX_CONFIG
 )
 
@@ -25,6 +26,7 @@ const exitHelp = `Exit codes:
   2   check: a target is down
   3   check: unknown, or the prober's own fault
   64  the command line is wrong
+  65  replay: a recording cannot be read
   78  the configuration is wrong`
 
 // usageError is a command line that cannot be obeyed.

@@ -17,6 +17,7 @@ type runFlags struct {
 	config string
 	events string
 	listen string
+	record recordFlags
 	log    logFlags
 }
 
@@ -56,6 +57,9 @@ func newRunCmd() *cobra.Command {
 			if err := f.checkListen(); err != nil {
 				return usageError{fmt.Errorf("--listen: %w", err)}
 			}
+			if err := f.record.check(cmd.Flags()); err != nil {
+				return err
+			}
 			ctx, stop := untilSignal(syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
 			hup := make(chan os.Signal, 1)
@@ -72,6 +76,7 @@ func newRunCmd() *cobra.Command {
 	addConfigFlag(flags, &f.config)
 	flags.StringVar(&f.events, "events", "", "append one JSON object per round and incident step to `FILE`; - is stdout")
 	flags.StringVar(&f.listen, "listen", "", "`HOST:PORT` of the endpoints, in place of listen: in the configuration; off for none")
+	f.record.addFlags(flags)
 	f.log.addFlags(flags)
 	return cmd
 }
