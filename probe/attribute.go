@@ -57,6 +57,7 @@ func (c *conclusion) verdict(f *facts, name string) Verdict {
 	if len(c.suspects) > 0 {
 		v.Layer, v.Cause = c.suspects[0].Layer, c.suspects[0].Cause
 		v.Cleared = f.cleared(c.suspects)
+		v.WouldDecide = whatDecides(c.suspects)
 	}
 	v.Evidence = withReason(c.because, f.evidence())
 	return v

@@ -173,7 +173,7 @@ func (f *facts) host(l *Lane) (up, downToo bool) {
 			downToo = true
 		}
 	}
-	return up, downToo
+	return up || f.kernelAnswers(h), downToo
 }
 
 // The held-open connection as a witness.
@@ -213,7 +213,7 @@ func (f *facts) wasSilentBefore() bool {
 	return slices.ContainsFunc(f.past, func(r *Result) bool {
 		for i := range r.Lanes {
 			l := &r.Lanes[i]
-			if l.Lane == LaneFront && l.Address == f.front.Address && l.failedWith(TLSTimedOut) && silent(failedStage(l).TCPInfo) {
+			if l.Lane == LaneFront && l.Look == "" && l.Address == f.front.Address && l.failedWith(TLSTimedOut) && silent(failedStage(l).TCPInfo) {
 				return true
 			}
 		}

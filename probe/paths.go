@@ -28,6 +28,7 @@ type try struct {
 
 // note takes a round. Only connections that went well count: what ends in a timeout is an outage, not loss.
 func (p *paths) note(lanes []Lane) {
+	p.noteQuestions(lanes)
 	was := p.failed
 	p.failed = len(lanes) > 0 && failedStage(&lanes[0]) != nil
 	if was {
@@ -56,6 +57,22 @@ func (p *paths) countNames(s *Stage) {
 	for _, a := range s.Asked {
 		for i := range a.Questions {
 			p.count(a.Server, try{s.Started, i < a.Resent})
+		}
+	}
+}
+
+// noteQuestions counts the questions to each name server.
+func (p *paths) noteQuestions(lanes []Lane) {
+	for i := range lanes {
+		l := &lanes[i]
+		s := l.stage(StageResolve)
+		if s == nil || l.Look != "" {
+			continue
+		}
+		for _, a := range s.Asked {
+			for n := range a.Questions {
+				p.count(a.Server, try{s.Started, n < a.Resent})
+			}
 		}
 	}
 }

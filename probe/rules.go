@@ -44,6 +44,9 @@ var rules = []rule{
 	{"connect-silent-host", judgeHostSilent},
 
 	// Data on an established connection: who did what with our bytes?
+	{"large-packets-lost", judgeLargeLost},
+	{"no-window", judgeHeldBack},
+	{"two-kernels", judgeStranger},
 	{"data-not-acked", judgeDataDropped},
 	{"data-hole", judgeDataHole},
 	{"data-cut", judgeRecordCut},

@@ -17,13 +17,36 @@ func judgeForwardProxy(f *facts) *conclusion {
 }
 
 // judgeICMPRefused: refused, but the socket is still in SYN_SENT: an RST would have closed it, so this was an ICMP port
-// unreachable, which packet filters send and listening hosts do not.
+// unreachable, which packet filters send and listening hosts do not. Who sent it stands in the error queue.
 func judgeICMPRefused(f *facts) *conclusion {
-	if !f.at(StageConnect, TCPRefused) || f.failed.TCPInfo == nil || f.failed.TCPInfo.State != tcpinfo.SynSent {
+	icmp := f.failedICMP()
+	if !f.at(StageConnect, TCPRefused) || icmp == nil && (f.failed.TCPInfo == nil || f.failed.TCPInfo.State != tcpinfo.SynSent) {
 		return nil
 	}
-	return down("front/connect: refused by an ICMP error, not by a TCP reset: a packet filter answered",
-		suspect(LayerNetwork, CauseFirewallReject), suspect(LayerHost, CauseFirewallReject)).lean()
+	return f.rejected("front/connect: refused by an ICMP error, not by a TCP reset: a packet filter answered")
+}
+
+// failedICMP is the ICMP error that ended the front's stage.
+func (f *facts) failedICMP() *ICMP {
+	if f.failed == nil {
+		return nil
+	}
+	return f.failed.ICMP
+}
+
+// rejected concludes that a packet filter answered: the host's own, when the message came from its address, else one on
+// the way. Another port of the host that answers is a second witness: the host lives.
+func (f *facts) rejected(because string) *conclusion {
+	network, host := suspect(LayerNetwork, CauseFirewallReject), suspect(LayerHost, CauseFirewallReject)
+	up, _ := f.host(f.front)
+	switch icmp := f.failedICMP(); {
+	case icmp == nil || icmp.From == "":
+		return down(because, network, host).lean()
+	case icmp.From == hostOf(f.front.Address):
+		return down(because+fmt.Sprintf("; it came from %s itself", icmp.From), host, suspect(f.frontLayer(), CauseFirewallReject)).lean()
+	default:
+		return down(because+fmt.Sprintf("; it came from %s", icmp.From), network).agreed(up)
+	}
 }
 
 // judgeRefused: an RST came back. The host's kernel sends it when nobody listens; a packet filter can forge it. The old
@@ -34,8 +57,15 @@ func judgeRefused(f *facts) *conclusion {
 		return nil
 	}
 	dead, filter := suspect(f.frontLayer(), CauseProcessDead), suspect(LayerNetwork, CauseFirewallReset)
+	nearer, itself := f.resetBy()
 	behind, refused := f.behindBalancer()
 	switch {
+	case f.firstHop(LookFirstHop) == hopRefused && f.firstHop(LookFirstHopBeside) == hopExpired:
+		return down("front/connect: refused at once, even a SYN that goes no further than the first router: it, or this host, answers in the name of the other",
+			filter, suspect(LayerProber, CauseLocalFirewall)).lean()
+	case nearer:
+		return down("front/connect: refused by a box that is nearer than the host: its reset arrives with a higher TTL than the host's packets", filter).
+			agreed(f.heldReset() || f.heldServes()).also(f.heldClosed(), dead).lean()
 	case refused:
 		return down("front/connect: refused at once, and no hop behind the balancer serves when addressed directly",
 			behind, dead, filter).lean()
@@ -47,11 +77,15 @@ func judgeRefused(f *facts) *conclusion {
 			filter, dead)
 	case f.heldClosed():
 		return down("front/connect: refused at once, and the old connection was closed in good order: its process ended", dead).agreed(true)
+	case f.heldReset() && itself:
+		return down("front/connect: refused, as it seems by the host itself, and the old connection was reset", dead, filter).lean()
 	case f.heldReset():
 		return down("front/connect: refused at once, and the old connection was reset", filter, dead)
 	case f.heldServes():
 		return down("front/connect: refused at once, while the old connection still serves: its process lives",
 			filter, suspect(f.frontLayer(), CauseNotAccepting))
+	case itself:
+		return down("front/connect: refused, as it seems by the host itself: its reset arrives with the TTL of its other packets", dead, filter).lean()
 	}
 	return down("front/connect: refused at once: nobody listens there, or a packet filter says so", dead, filter).lean()
 }
@@ -91,17 +125,26 @@ func judgeUnreachable(f *facts) *conclusion {
 	}
 	up, _ := f.host(f.front)
 	took := f.failed.Duration.Std()
-	hostDown, reject := suspect(LayerHost, CauseHostDown), suspect(LayerNetwork, CauseFirewallReject)
-	switch {
+	because := fmt.Sprintf("front/connect: %s after %s", f.failed.Error, seconds(took))
+	hostDown := suspect(LayerHost, CauseHostDown)
+	switch icmp := f.failedICMP(); {
+	case icmp.prohibited():
+		return f.rejected(because + ": somebody's policy")
 	case up:
-		return down(fmt.Sprintf("front/connect: %s after %s, while another port of the host answers", f.failed.Error, seconds(took)),
-			reject, suspect(LayerHost, CauseFirewallReject)).lean()
+		return f.rejected(because + ", while another port of the host answers")
 	case f.failed.lookedFor() || f.notFoundBefore():
-		return down(fmt.Sprintf("front/connect: %s after %s: the last router got no answer from the host", f.failed.Error, seconds(took)),
-			hostDown, suspect(LayerNetwork, CausePathDown)).lean()
+		return down(because+": the last router got no answer from the host"+from(icmp), hostDown, suspect(LayerNetwork, CausePathDown)).lean()
 	}
-	return down(fmt.Sprintf("front/connect: %s after %s: a router or packet filter on the way says so", f.failed.Error, seconds(took)),
-		reject, hostDown).lean()
+	return down(because+": a router or packet filter on the way says so"+from(f.failedICMP()),
+		suspect(LayerNetwork, CauseFirewallReject), hostDown).lean()
+}
+
+// from names the sender of an ICMP error.
+func from(i *ICMP) string {
+	if i == nil || i.From == "" {
+		return ""
+	}
+	return " (told by " + i.From + ")"
 }
 
 // policyAnswer is the time within which a router that forbids something answers even over a long way.
@@ -134,37 +177,43 @@ func (f *facts) notFoundBefore() bool {
 }
 
 // judgeQueueFull: SYNs are dropped, but the old connection's data is acknowledged and unanswered, or the incident
-// began that way: the process is frozen and its accept queue is full.
+// began that way: the process is frozen and its accept queue is full. A filter that drops what comes back would drop the
+// acknowledgements of the old connection too.
 func judgeQueueFull(f *facts) *conclusion {
 	if !f.at(StageConnect, TCPTimedOut) || f.heldUnheard() {
 		return nil
 	}
-	if f.heldSilent() {
+	frozen := suspect(f.frontLayer(), CauseFrozen)
+	up, downToo := f.host(f.front)
+	switch before := f.wasSilentBefore(); {
+	case f.heldSilent() && before:
+		return down("heldopen: our request is acknowledged and unanswered; new connections were taken and stayed silent at first, "+
+			"and are dropped now: the process is stuck and its accept queue has filled", frozen).agreed(true)
+	case f.heldSilent():
 		return down("heldopen: our request is acknowledged and unanswered, while new SYNs are dropped: the process is stuck and its accept queue full",
-			suspect(f.frontLayer(), CauseFrozen), suspect(LayerNetwork, CauseReturnDropped)).lean()
-	}
-	if up, downToo := f.host(f.front); f.wasSilentBefore() && (up || !downToo) {
+			frozen, suspect(LayerNetwork, CauseReturnDropped)).lean()
+	case before && (up || !downToo):
 		return down("front: accepted and stayed silent at first, drops SYNs now: an accept queue that filled",
-			suspect(f.frontLayer(), CauseFrozen), suspect(LayerNetwork, CausePortDropped)).lean()
+			frozen, suspect(LayerNetwork, CausePortDropped)).lean()
 	}
 	return nil
 }
 
-// judgePortSilent: SYNs to this port are dropped while the host answers elsewhere.
+// judgePortSilent: SYNs to this port are dropped while the host answers elsewhere, or on an old connection.
 func judgePortSilent(f *facts) *conclusion {
 	if up, _ := f.host(f.front); !f.at(StageConnect, TCPTimedOut) || !up {
 		return nil
 	}
-	full := suspect(f.frontLayer(), CauseQueueFull)
+	dropped, full := suspect(LayerNetwork, CausePortDropped), suspect(f.frontLayer(), CauseQueueFull)
 	switch {
 	case f.heldUnheard():
-		return down("front/connect: SYNs unanswered, the old connection's data not acknowledged, while another port of the host answers",
-			suspect(LayerNetwork, CausePortDropped))
+		return down("front/connect: SYNs unanswered, the old connection's data not acknowledged, while the host answers otherwise", dropped)
 	case f.heldServes():
-		return down("front/connect: SYNs unanswered, while the old connection serves and another port of the host answers",
+		return down("front/connect: SYNs unanswered, while the old connection serves: only new connections are dropped",
 			suspect(LayerNetwork, CauseNewDropped), full)
 	}
-	return down("front/connect: SYNs unanswered, while another port of the host answers", suspect(LayerNetwork, CausePortDropped), full)
+	return down("front/connect: SYNs unanswered, while another port of the host answers", dropped, full).
+		also(f.heldAtFirstHop(), suspect(LayerProber, CauseLocalFirewall))
 }
 
 // judgeHostSilent: nothing at all comes from the host.

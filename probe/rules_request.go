@@ -171,17 +171,30 @@ func judgeLinkEnded(f *facts) *conclusion {
 }
 
 // judgeProxyStatus: an error status that the backend does not give past the proxy. 502, 503 and 504 are what a proxy says
-// of a backend that it does not reach; any other it made for reasons of its own.
+// of a backend that it does not reach; any other it made for reasons of its own. An answer that carries the backend's own
+// Server header was made by a backend, if not by the one that we ask.
 func judgeProxyStatus(f *facts) *conclusion {
 	if !f.backendsFine() || !f.at(StageResponse, HTTPStatus) || f.front.HTTP == nil {
 		return nil
 	}
 	because := fmt.Sprintf("front/response: HTTP %d, while every backend answers as expected when addressed directly", f.front.HTTP.Status)
 	link, proxy := suspect(LayerLink, CauseLinkDown), suspect(f.tlsLayer(), CauseErrorStatus)
-	if f.unreached() {
+	backend := suspect(LayerBackend, CauseErrorStatus)
+	switch signed := f.signedByBackend(); {
+	case signed && f.unreached():
+		return down(because+"; the answer names the same server software as the backend's own", link, backend, proxy)
+	case signed:
+		return down(because+"; the answer names the same server software as the backend's own", backend, proxy).lean()
+	case f.unreached():
 		return down(because, link, proxy).lean()
 	}
-	return down(because, proxy, suspect(LayerBackend, CauseErrorStatus)).lean()
+	return down(because, proxy, backend).lean()
+}
+
+// signedByBackend tells that the front's answer names the same software as a backend's own.
+func (f *facts) signedByBackend() bool {
+	sign := f.front.HTTP.Server
+	return sign != "" && anyOf(f.backends, func(b *Lane) bool { return b.HTTP != nil && b.HTTP.Server == sign })
 }
 
 // judgeBrokenAnswer: the answer began and was not what it should be, while every backend serves past the proxy.

@@ -139,14 +139,33 @@ func judgeErrno(f *facts) *conclusion {
 	return ours("prober: "+f.failed.Error+" before a packet left", suspect(LayerProber, selfCauses[f.failed.Type])).agreed(others > 0)
 }
 
-// judgeLocalFirewall: the old connection's data stays in our own kernel although nothing is in flight and nothing was
-// retransmitted: this host does not let it out.
+// judgeLocalFirewall: this host itself does not let the packets out. The old connection's data stays in our own kernel
+// although nothing is in flight and nothing was retransmitted; an ICMP error comes from our own address; or a SYN to this
+// port that goes no further than the first router stays without a word, while one to another port is answered.
 func judgeLocalFirewall(f *facts) *conclusion {
-	if !f.at(StageConnect, TCPTimedOut) || !f.heldBack() {
+	own, network := suspect(LayerProber, CauseLocalFirewall), suspect(LayerNetwork, CausePortDropped)
+	if icmp := f.failedICMP(); f.at(StageConnect) && icmp.ourselves(f.front) && (icmp.prohibited() || f.failed.Type == TCPRefused) {
+		return ours("front/connect: the ICMP error was sent by this host itself: its own packet filter", own).agreed(true)
+	}
+	if !f.at(StageConnect, TCPTimedOut) {
 		return nil
 	}
-	return ours(fmt.Sprintf("heldopen: %d bytes wait in our own kernel, none in flight, none retransmitted: this host does not send them",
-		f.heldInfo().NotSent), suspect(LayerProber, CauseLocalFirewall), suspect(LayerNetwork, CausePortDropped)).lean()
+	beside := f.heldAtFirstHop()
+	switch {
+	case f.heldBack():
+		c := ours(fmt.Sprintf("heldopen: %d bytes wait in our own kernel, none in flight, none retransmitted: this host does not send them",
+			f.heldInfo().NotSent), own)
+		return c.agreed(beside).also(!beside, network).lean()
+	case beside && f.heldWaits() && !f.heldUnheard() && !f.heldSilent():
+		return ours("front/connect: a SYN that should reach the first router only stays unanswered on this port and is answered on another", own, network)
+	}
+	return nil
+}
+
+// heldAtFirstHop tells that a SYN to the front's port does not even reach the first router, while one to another port
+// does: this host or that router drops it.
+func (f *facts) heldAtFirstHop() bool {
+	return f.firstHop(LookFirstHop) == hopSilent && f.firstHop(LookFirstHopBeside) == hopExpired
 }
 
 // clockSlack is the difference to an independent clock from which on ours is not trusted.

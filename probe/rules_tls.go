@@ -10,9 +10,61 @@ func (f *facts) stalled() bool {
 	return f.at(StageTLS, TLSTimedOut) || f.at(StageRequest, HTTPTimedOut, AppTimedOut) || f.at(StageResponse, HTTPBodyStalled)
 }
 
+// judgeHeldBack: our own data waits in our own kernel because the peer opened no window for it. Whoever answered the SYN
+// does not want data yet: a packet filter that answers for hosts before it asks them (RFC 4987, 3.6), or a process that
+// does not read.
+func judgeHeldBack(f *facts) *conclusion {
+	if !f.stalled() || !f.failed.TCPInfo.HeldBack() || f.failed.TCPInfo.BytesAcked > 0 {
+		return nil
+	}
+	return down(fmt.Sprintf("front/%s: connected, but the peer takes no data: %d bytes wait for its window", f.failed.Stage, f.failed.TCPInfo.NotSent),
+		suspect(LayerNetwork, CauseDataDropped), suspect(LayerHost, CauseHostDown), suspect(f.frontLayer(), CauseFrozen))
+}
+
+// judgeStranger: the SYN was answered and our data acknowledged, while what we sent on the old connection to the same
+// address is not: two different kernels speak in the name of one host. A packet filter that answers for hosts does so.
+func judgeStranger(f *facts) *conclusion {
+	if !f.at(StageTLS, TLSTimedOut) || !silent(f.failed.TCPInfo) || !f.heldUnheard() || f.held.HeldOpen.Tainted || f.lives() {
+		return nil
+	}
+	return down("front/tls: a new connection is taken and its data acknowledged, while data on the old one is not: not the same kernel answers",
+		suspect(LayerNetwork, CauseEstablishedDropped), suspect(LayerHost, CauseHostDown), suspect(f.frontLayer(), CauseFrozen))
+}
+
+// judgeLargeLost: packets of full size do not get through and small ones do: a router or tunnel on the way carries less
+// and does not say so (RFC 2923, 2.1), or a policer lets only small ones pass. That the front works with small segments may
+// be luck when only some connections fail; another fact must say the same: a hole in what we received, our own large
+// segments unconfirmed, or a full packet lost on another port of the host.
+func judgeLargeLost(f *facts) *conclusion {
+	if !f.stalled() || !f.smallWorks() && !f.largeLost() {
+		return nil
+	}
+	i := f.failed.TCPInfo
+	hole := i != nil && i.RcvOOO > 0
+	unheard := i.Unheard()
+	facts := 0
+	for _, yes := range []bool{f.smallWorks(), hole || unheard, f.largeLost()} {
+		if yes {
+			facts++
+		}
+	}
+	cause := CausePMTU
+	if !f.smallWorks() {
+		cause = CauseThrottled // nothing works in time, but the large packets are what is lost
+	}
+	s := suspect(LayerNetwork, cause)
+	switch {
+	case f.smallWorks() && facts > 1:
+		return down(fmt.Sprintf("front/%s: stalls, and is served in the same round when no packet is large: the path drops large packets", f.failed.Stage), s).agreed(true)
+	case f.largeLost() && (hole || unheard || f.lives()):
+		return down(fmt.Sprintf("front/%s: stalls, and a full packet to another port of the host is lost while a few bytes get through", f.failed.Stage), s).agreed(true)
+	}
+	return nil
+}
+
 // judgeDataDropped: the handshake of TCP passed, our data is not acknowledged, and timers fired for it: the kernel at
 // the far end does not get it. A listener whose queue overflowed in the middle of the handshake looks the same; there
-// the old connection's data is acknowledged.
+// the old connection's data is acknowledged, and its process does not react to a half-close.
 func judgeDataDropped(f *facts) *conclusion {
 	if !f.stalled() || !f.failed.TCPInfo.Unheard() {
 		return nil
@@ -20,12 +72,15 @@ func judgeDataDropped(f *facts) *conclusion {
 	i := f.failed.TCPInfo
 	because := fmt.Sprintf("front/%s: %d of %d bytes acknowledged, %d retransmission timeouts: our data does not arrive",
 		f.failed.Stage, i.BytesAcked, i.BytesSent, i.Timeouts())
-	if f.heldSilent() {
+	if f.heldSilent() && !f.lives() {
 		return down(because, suspect(f.frontLayer(), CauseFrozen), suspect(LayerNetwork, CauseDataDropped))
 	}
 	cause := CauseDataDropped
 	if i.BytesReceived > 0 {
 		cause = CauseLoss
+	}
+	if f.lives() {
+		return down(because+"; a half-closed connection without data is answered, so its process lives", suspect(LayerNetwork, cause)).agreed(true)
 	}
 	return down(because, suspect(LayerNetwork, cause)).
 		also(i.BytesReceived == 0 && !f.heldUnheard(), suspect(f.frontLayer(), CauseQueueFull)).lean()
@@ -62,24 +117,57 @@ func (s *Stage) ended() bool {
 }
 
 // judgeTLSSilent: the peer's kernel took our ClientHello and its process said nothing. Data dropped on the way back
-// looks alike from here, unless the old connection still serves.
+// looks alike from here. What tells is whether the process reacts to a half-close, which needs no data, and what becomes
+// of the old connection.
 func judgeTLSSilent(f *facts) *conclusion {
 	if !f.at(StageTLS, TLSTimedOut) {
 		return nil
 	}
 	layer, same := f.culprit()
-	back := suspect(LayerNetwork, CauseReturnDropped)
+	frozen, back := suspect(layer, CauseFrozen), suspect(LayerNetwork, CauseReturnDropped)
 	i := f.failed.TCPInfo
 	switch {
 	case i == nil:
-		return down("front/tls: connected, no reply to our ClientHello", suspect(layer, CauseFrozen), back).lean()
+		return down("front/tls: connected, no reply to our ClientHello", frozen, back).lean()
+	case f.heldServes() && same == 0 && f.wasFrozen():
+		return down(acked(f.failed)+", while the old connection is served again: the process runs again and works off its queue", frozen)
 	case f.heldServes() && same == 0:
-		return down(acked(f.failed)+", while the old connection serves", suspect(layer, CauseNotAccepting))
+		return down(acked(f.failed)+", while the old connection serves", suspect(layer, CauseNotAccepting)).
+			also(f.lives(), suspect(LayerNetwork, CauseDataDropped)).lean()
 	case i.Timeouts() > 0 || i.BytesReceived > 0:
 		return down(fmt.Sprintf("front/tls: the handshake stopped after %d bytes, %d retransmission timeouts", i.BytesReceived, i.Timeouts()),
 			suspect(LayerNetwork, CauseLoss), suspect(layer, CauseSlow))
+	case f.culpritStuck():
+		return down(acked(f.failed)+", and its process does not react to a half-closed connection either", frozen).
+			agreed(f.heldSilent() || same > 0).also(f.hostMute(), suspect(LayerHost, CauseFrozen)).lean()
+	case f.lives() && f.frontLayer() == layer:
+		return down(acked(f.failed)+", but a half-closed connection is answered: the process lives, and its data does not come back",
+			back, suspect(layer, CauseNoAnswer))
 	}
-	return down(acked(f.failed), suspect(layer, CauseFrozen), back).lean()
+	return down(acked(f.failed), frozen, back).lean()
+}
+
+// culpritStuck tells that a fresh connection to the last box that fails as the front does, half-closed at once, stays
+// without any reaction.
+func (f *facts) culpritStuck() bool {
+	box := f.front
+	for _, h := range f.hops {
+		if s := failedStage(h); s != nil && s.Stage == f.failed.Stage && f.accuses(h) {
+			box = h
+		}
+	}
+	if box == f.front {
+		return f.stuck()
+	}
+	return reactionOf(f.lookAt(LookHalfClose, LaneVia, box.Hop)) == ReactionNone
+}
+
+// wasFrozen: an earlier round of this incident saw new connections and the old one acknowledged and silent.
+func (f *facts) wasFrozen() bool {
+	return slices.ContainsFunc(f.past, func(r *Result) bool {
+		p := newFacts(r, nil)
+		return p.heldSilent() && (p.at(StageTLS, TLSTimedOut) || p.at(StageConnect, TCPTimedOut))
+	})
 }
 
 var certCauses = map[Type]Cause{

@@ -2,13 +2,13 @@ package probe
 
 import (
 	"fmt"
-	"slices"
+	"math"
 	"time"
 )
 
 // judgeUp: every lane is fine.
 func judgeUp(f *facts) *conclusion {
-	if !f.front.fine() || f.front.slow() || f.namesLate() || f.expiring() || f.held != nil && !f.heldServes() || f.lossy() > 1 {
+	if !f.front.fine() || f.front.slow() || f.namesLate() || f.expiring() || f.held != nil && !f.heldServes() || f.loses() != nil {
 		return nil
 	}
 	for _, l := range f.lanesBut(f.front) {
@@ -44,41 +44,46 @@ func judgeExpiring(f *facts) *conclusion {
 		stamp(f.front.TLS.NotAfter), left.Hours()/24, f.front.TLS.MinDays), suspect(layer, CauseCertExpires)).agreed(f.clockAgrees())
 }
 
-// recovering tells that the front failed in the round before: what had to be sent again in this one was lost in the
-// outage that is over now.
-func (f *facts) recovering() bool {
-	if len(f.past) == 0 {
-		return false
+// A path loses packets when more of its connections than one in seven needed something sent again after a timeout, with
+// the confidence of two standard deviations (the lower bound of Wilson, JASA 1927). A path that loses one packet in
+// twenty shows it on one connection in ten or so, one that loses one in five on two of five.
+const (
+	lossShare     = 0.15
+	lossDeviation = 2.0
+	// lossLeast is how many connections must have needed something sent again.
+	lossLeast = 3
+)
+
+// loses is the worst path of those that users' requests take; nil if none loses much.
+func (f *facts) loses() (worst *Path) {
+	for i := range f.now.Paths {
+		p := &f.now.Paths[i]
+		onTheWay := p.Host == hostOf(f.front.Address) || anyOf(f.hops, func(l *Lane) bool { return hostOf(l.Address) == p.Host })
+		if onTheWay && p.Resent >= lossLeast && p.leastShare() > lossShare && (worst == nil || p.leastShare() > worst.leastShare()) {
+			worst = p
+		}
 	}
-	last := f.past[len(f.past)-1]
-	return slices.ContainsFunc(last.Lanes, func(l Lane) bool { return l.Lane == LaneFront && !l.Extra && failedStage(&l) != nil })
+	return worst
 }
 
-// lossy counts the lanes to the front's host on which a retransmission timer fired although they went well.
-func (f *facts) lossy() (n int) {
-	if f.recovering() {
+// leastShare is the least share of connections with something sent again that agrees with what was counted.
+func (p *Path) leastShare() float64 {
+	if p.Tries == 0 {
 		return 0
 	}
-	h := hostOf(f.front.Address)
-	for i := range f.now.Lanes {
-		l := &f.now.Lanes[i]
-		if hostOf(l.Address) != h || l.Lane == LaneHeldOpen || !l.fine() {
-			continue
-		}
-		if s := l.Stages[len(l.Stages)-1]; s.TCPInfo.Timeouts() > 0 {
-			n++
-		}
-	}
-	return n
+	n, share, z2 := float64(p.Tries), float64(p.Resent)/float64(p.Tries), lossDeviation*lossDeviation
+	spread := lossDeviation * math.Sqrt(share*(1-share)/n+z2/(4*n*n))
+	return (share + z2/(2*n) - spread) / (1 + z2/n)
 }
 
-// judgeLoss: more than one lane to the same host had to retransmit after a timeout. One alone happens on any path.
+// judgeLoss: users are served, after packets had been sent again on many of the last connections.
 func judgeLoss(f *facts) *conclusion {
-	if n := f.lossy(); f.front.fine() && n > 1 {
-		return degraded(fmt.Sprintf("network: on %d lanes to %s retransmission timers fired", n, hostOf(f.front.Address)),
-			suspect(LayerNetwork, CauseLoss))
+	p := f.loses()
+	if !f.front.fine() || p == nil {
+		return nil
 	}
-	return nil
+	return degraded(fmt.Sprintf("network: on %d of the last %d connections to %s retransmission timers fired, since %s",
+		p.Resent, p.Tries, p.Host, stamp(p.Since)), suspect(LayerNetwork, CauseLoss))
 }
 
 // judgeSlow: the front serves, slower than it should. The stage that took the time, and whether the backend is as slow

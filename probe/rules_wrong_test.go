@@ -254,19 +254,38 @@ func TestResetRightAfterAccept(t *testing.T) {
 	}
 }
 
-// TestRecoveringIsNoLoss: the SYNs that an outage swallowed are sent again in the round that ends it.
-func TestRecoveringIsNoLoss(t *testing.T) {
+// TestLossNeedsMany: one connection that had to retransmit happens on any path, and what an outage swallowed and was sent
+// again at its end is no loss.
+func TestLossNeedsMany(t *testing.T) {
 	resent := passing(StageConnect)
 	resent.TCPInfo = &tcpinfo.Info{State: tcpinfo.Established, TotalRTO: 3, HasTotalRTO: true, TotalRetrans: 3}
-	now := roundOf(
-		laneOf(LaneFront, "stunnel", RoleProxy, "10.0.0.1:443", resent),
-		laneOf(LaneControl, "stunnel", RoleProxy, "10.0.0.1:22", resent),
-	)
-	if v := Attribute(now, nil); v.State != Degraded || v.Cause != CauseLoss {
-		t.Errorf("with nothing before: %s %s/%s", v.State, v.Layer, v.Cause)
+	clean := passing(StageConnect)
+	round := func(p *paths, s ...Stage) Verdict {
+		var lanes []Lane
+		for _, s := range s {
+			lanes = append(lanes, laneOf(LaneFront, "stunnel", RoleProxy, "10.0.0.1:443", s))
+		}
+		p.note(lanes)
+		r := roundOf(lanes[0])
+		r.Paths = p.facts(noon)
+		return Attribute(r, nil)
 	}
-	before := roundOf(laneOf(LaneFront, "stunnel", RoleProxy, "10.0.0.1:443", failing(StageConnect, TCPTimedOut)))
-	if v := Attribute(now, []*Result{before}); v.State != Up {
-		t.Errorf("after an outage: %s %s/%s by %s", v.State, v.Layer, v.Cause, v.Rule)
+	var p paths
+	if v := round(&p, resent); v.State != Up {
+		t.Errorf("one of one: %s %s/%s", v.State, v.Layer, v.Cause)
+	}
+	for range 3 {
+		round(&p, clean, clean, resent)
+	}
+	v := round(&p, resent, resent)
+	if v.State != Degraded || v.Layer != LayerNetwork || v.Cause != CauseLoss {
+		t.Errorf("6 of 12: %s %s/%s", v.State, v.Layer, v.Cause)
+	}
+	p = paths{}
+	for range 5 {
+		round(&p, failing(StageConnect, TCPTimedOut))
+		if v := round(&p, resent); v.State != Up {
+			t.Errorf("after an outage: %s %s/%s by %s", v.State, v.Layer, v.Cause, v.Rule)
+		}
 	}
 }

@@ -57,6 +57,9 @@ func sentence(l *Lane) string {
 	if len(l.Stages) == 0 {
 		return ""
 	}
+	if l.Look != "" {
+		return lookSentence(l)
+	}
 	s := failedStage(l)
 	switch {
 	case s == nil && l.Lane == LaneHeldOpen && l.Of != "":

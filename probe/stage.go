@@ -93,7 +93,7 @@ func (s *Stage) judge(err error, timeout time.Duration, onTimeout Type) {
 	case err == nil:
 		s.Outcome = OK
 	case errors.Is(err, errStageTimeout):
-		s.setFailed(onTimeout, fmt.Errorf("no answer in %v", timeout))
+		s.setFailed(onTimeout, fmt.Errorf("no answer in %s", seconds(timeout)))
 	case errors.As(err, &f):
 		s.setFailed(f.typ, f.err)
 		s.Errno, s.ICMP = f.errno, f.icmp

@@ -1,0 +1,191 @@
+package probe
+
+import (
+	"slices"
+)
+
+// The decisive looks as witnesses. They are made in the first rounds of a failure and then now and then, so that what an
+// earlier round of the same failure saw counts until it is looked at again.
+
+// look is the latest look of a kind at the front; nil if there is none.
+func (f *facts) look(k Look) *Lane { return f.lookAt(k, LaneFront, "") }
+
+// lookAt is the latest look of a kind at a lane. Rounds whose front failed in another way say nothing about this one.
+func (f *facts) lookAt(k Look, kind LaneKind, hop string) *Lane {
+	is := func(l *Lane) bool {
+		return l.Look == k && (kind == LaneFront && k == LookExchange || l.Lane == kind && (kind == LaneFront || l.Hop == hop))
+	}
+	for _, l := range f.looks {
+		if is(l) {
+			return l
+		}
+	}
+	if f.failed == nil {
+		return nil
+	}
+	for _, r := range slices.Backward(f.past) {
+		if !f.sameFailure(r) {
+			return nil
+		}
+		for i := range r.Lanes {
+			if is(&r.Lanes[i]) {
+				return &r.Lanes[i]
+			}
+		}
+	}
+	return nil
+}
+
+// sameFailure tells that the front failed in an earlier round as it does now.
+func (f *facts) sameFailure(r *Result) bool {
+	for i := range r.Lanes {
+		l := &r.Lanes[i]
+		if l.Lane != LaneFront || l.Extra {
+			continue
+		}
+		s := failedStage(l)
+		return s != nil && l.Address == f.front.Address && s.Stage == f.failed.Stage && s.Type == f.failed.Type
+	}
+	return false
+}
+
+// reaction is what the process at the front did about a fresh connection whose other side was closed at once; empty if
+// it was not asked.
+func (f *facts) reaction() Reaction { return reactionOf(f.look(LookHalfClose)) }
+
+func reactionOf(l *Lane) Reaction {
+	if l == nil {
+		return ""
+	}
+	return l.Reaction
+}
+
+// lives tells that the process at the front reacts: its accept loop runs, and what it sends back arrives.
+func (f *facts) lives() bool {
+	switch f.reaction() {
+	case ReactionClosed, ReactionReset, ReactionData:
+		return true
+	}
+	return false
+}
+
+// stuck tells that the process at the front does not react although its kernel took the connection.
+func (f *facts) stuck() bool { return f.reaction() == ReactionNone }
+
+// smallWorks tells that the front was served when no packet was large.
+func (f *facts) smallWorks() bool {
+	return works(f.look(LookSmallSegments)) || works(f.look(LookSmallHello))
+}
+
+func works(l *Lane) bool { return l != nil && l.fine() }
+
+// largeLost tells that the control port of the front's host got or gave a few bytes, and not a packet of full size.
+func (f *facts) largeLost() bool {
+	l := f.look(LookExchange)
+	if l == nil {
+		return false
+	}
+	small, large := l.stage(StageRequest), l.stage(StageResponse)
+	return small != nil && small.Good() && large != nil && large.Outcome == Failed
+}
+
+// hostMute tells that the control port of the front's host took what we said and said nothing at all: all processes of
+// the host may be stuck, not just one.
+func (f *facts) hostMute() bool {
+	l := f.look(LookExchange)
+	if l == nil {
+		return false
+	}
+	s := l.stage(StageRequest)
+	return s != nil && s.Good() && s.TCPInfo != nil && s.TCPInfo.BytesReceived == 0
+}
+
+// resetBy tells who refuses: nearer, a box between us and the host; itself, the host or a box as far away; neither if
+// it is not known.
+func (f *facts) resetBy() (nearer, itself bool) {
+	l := f.look(LookFarReset)
+	if l == nil {
+		return false, false
+	}
+	s := failedStage(l)
+	return s != nil && s.Type == TCPRefused, s != nil && s.Type == TCPTimedOut
+}
+
+// firstHop is what came back for a SYN that goes no further than the first router.
+func (f *facts) firstHop(k Look) hopAnswer {
+	l := f.look(k)
+	if l == nil || len(l.Stages) == 0 {
+		return hopUnknown
+	}
+	s := &l.Stages[0]
+	switch {
+	case s.ICMP.timeExceeded():
+		return hopExpired
+	case s.Good():
+		return hopConnected
+	case s.Type == TCPRefused:
+		return hopRefused
+	case s.Type == TCPTimedOut:
+		return hopSilent
+	}
+	return hopUnknown
+}
+
+// hopAnswer is what comes back for a SYN with a TTL of one.
+type hopAnswer int
+
+const (
+	hopUnknown   hopAnswer = iota
+	hopExpired             // the first router said that it goes no further
+	hopConnected           // there is no router between
+	hopRefused             // a reset: from this host, the first router, or a neighbour
+	hopSilent
+)
+
+// timeExceeded tells that a router gave the packet up (RFC 792, RFC 4443).
+func (i *ICMP) timeExceeded() bool {
+	return i != nil && (!i.V6 && i.Type == 11 || i.V6 && i.Type == 3)
+}
+
+// prohibited tells that somebody's policy forbids it: administratively prohibited, and its kin.
+func (i *ICMP) prohibited() bool {
+	if i == nil {
+		return false
+	}
+	if i.V6 {
+		return i.Type == 1 && (i.Code == 1 || i.Code == 5 || i.Code == 6)
+	}
+	return i.Type == 3 && (i.Code == 9 || i.Code == 10 || i.Code == 13)
+}
+
+// ourselves tells that the sender is this host, by the address that the lane went out from.
+func (i *ICMP) ourselves(l *Lane) bool {
+	return i != nil && (i.Local || i.From != "" && i.From == hostOf(l.Local))
+}
+
+// heldOf is the held-open connection that accompanies a lane; nil if there is none.
+func (f *facts) heldOf(kind LaneKind, hop string) *Lane {
+	for _, l := range f.heldOpens {
+		if l.Of == kind && l.Hop == hop {
+			return l
+		}
+	}
+	return nil
+}
+
+// kernelAnswers tells that a held-open connection to a host was acknowledged just now: its kernel and the way both
+// directions are alive, whatever becomes of new connections.
+func (f *facts) kernelAnswers(host string) bool {
+	return anyOf(f.heldOpens, func(l *Lane) bool {
+		if hostOf(l.Address) != host || len(l.Stages) == 0 {
+			return false
+		}
+		s := &l.Stages[0]
+		return s.Good() || s.Type == HTTPTimedOut && s.TCPInfo.AckedAll()
+	})
+}
+
+// silentOn tells that a held-open connection waits for an answer to what the peer's kernel has acknowledged.
+func silentOn(l *Lane) bool {
+	return l != nil && l.failedWith(HTTPTimedOut) && l.Stages[0].TCPInfo.AckedAll()
+}

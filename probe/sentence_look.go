@@ -1,0 +1,112 @@
+package probe
+
+import "fmt"
+
+// lookSentence says what a look in another way than users go showed.
+func lookSentence(l *Lane) string {
+	s := &l.Stages[len(l.Stages)-1]
+	took := seconds(s.Duration.Std())
+	who := lookedAt(l)
+	switch l.Look {
+	case LookHalfClose:
+		return halfCloseSentence(l, who, took)
+	case LookSmallSegments:
+		return smallSentence(l, who+" with segments of at most 536 bytes")
+	case LookSmallHello:
+		return smallSentence(l, who+" with a ClientHello that fits into one packet")
+	case LookExchange:
+		return exchangeSentence(l, who)
+	case LookFirstHop, LookFirstHopBeside:
+		return fmt.Sprintf("SYN to %s that goes no further than the first router: %s", l.Address, firstHopWords(s, took))
+	case LookFarReset:
+		return farResetSentence(s, who)
+	case LookBurst:
+		return burstSentence(l, who)
+	case LookDNSOverTCP, LookSystemResolver, LookOtherName:
+		return dnsLookSentence(l, s, took)
+	}
+	return ""
+}
+
+// lookedAt names the lane that a look explains.
+func lookedAt(l *Lane) string {
+	c := *l
+	c.Extra, c.Look = false, ""
+	return title(&c)
+}
+
+func halfCloseSentence(l *Lane, who, took string) string {
+	switch l.Reaction {
+	case ReactionNone:
+		return fmt.Sprintf("%s, a fresh connection half-closed at once: no reaction of its process in %s", who, took)
+	case ReactionClosed, ReactionReset, ReactionData:
+		words := map[Reaction]string{ReactionClosed: "closes", ReactionReset: "resets it", ReactionData: "says something"}
+		return fmt.Sprintf("%s, a fresh connection half-closed at once: its process lives, it %s within %s", who, words[l.Reaction], took)
+	}
+	return fmt.Sprintf("%s, a fresh connection to half-close: %s", who, failedStage(l).Error)
+}
+
+func smallSentence(l *Lane, who string) string {
+	if s := failedStage(l); s != nil {
+		return fmt.Sprintf("%s: fails too, %s: %s", who, s.Stage, s.Error)
+	}
+	return who + ": " + good(l)
+}
+
+func exchangeSentence(l *Lane, who string) string {
+	small, large := l.stage(StageRequest), l.stage(StageResponse)
+	switch {
+	case small == nil:
+		return fmt.Sprintf("%s: %s", who, failedStage(l).Error)
+	case !small.Good():
+		return fmt.Sprintf("%s: a few bytes are %s", who, small.Error)
+	case large != nil && !large.Good():
+		return fmt.Sprintf("%s: a few bytes arrive, a packet of 1400 is %s", who, large.Error)
+	}
+	return who + ": a few bytes and a packet of 1400 arrive"
+}
+
+func firstHopWords(s *Stage, took string) string {
+	switch {
+	case s.ICMP.timeExceeded():
+		return fmt.Sprintf("answered by %s in %s, so this host lets it out", s.ICMP.From, took)
+	case s.Good():
+		return "connected: no router is between"
+	case s.Type == TCPTimedOut:
+		return "no answer in " + took
+	}
+	return s.Error
+}
+
+func farResetSentence(s *Stage, who string) string {
+	switch {
+	case s.Outcome == NoData:
+		return ""
+	case s.Type == TCPRefused:
+		return who + ", with packets of the host itself ignored for their TTL: still refused, by a nearer box"
+	case s.Type == TCPTimedOut:
+		return who + ", with packets of the host itself ignored for their TTL: no refusal, so it is the host's own"
+	}
+	return ""
+}
+
+func burstSentence(l *Lane, who string) string {
+	n := 0
+	for i := range l.Stages {
+		if !l.Stages[i].Good() || l.Stages[i].TCPInfo.Timeouts() > 0 {
+			n++
+		}
+	}
+	return fmt.Sprintf("%s: %d of %d further connects needed a SYN sent again", who, n, len(l.Stages))
+}
+
+func dnsLookSentence(l *Lane, s *Stage, took string) string {
+	how := map[Look]string{
+		LookDNSOverTCP: "the same question over TCP", LookSystemResolver: "the same question to the system's resolver",
+		LookOtherName: "another question to the same server",
+	}[l.Look]
+	if s := failedStage(l); s != nil {
+		return fmt.Sprintf("%s (%s): %s after %s", how, l.Address, s.Error, took)
+	}
+	return fmt.Sprintf("%s (%s): answered in %s", how, l.Address, took)
+}
