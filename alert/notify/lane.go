@@ -9,6 +9,9 @@ import (
 // laneRow sums a lane up by the stage that ended it.
 func laneRow(l probe.Lane) []string {
 	name := string(l.Lane)
+	if l.Of != "" {
+		name += " " + string(l.Of)
+	}
 	if l.Hop != "" {
 		name += " " + l.Hop
 	}
@@ -43,6 +46,11 @@ func laneRow(l probe.Lane) []string {
 	return row
 }
 
+// untold tells that a lane needs no row: a held-open connection beside another lane that goes on adds nothing to that one.
+func untold(l *probe.Lane) bool {
+	return l.Of != "" && l.HeldOpen != nil && l.HeldOpen.Died.IsZero() && l.HeldOpen.Missed.IsZero()
+}
+
 func heldOpen(h *probe.HeldOpenFacts) (outcome, since string) {
 	const clock = "15:04:05.000"
 	switch {
@@ -50,6 +58,8 @@ func heldOpen(h *probe.HeldOpenFacts) (outcome, since string) {
 		return "ended", "at " + h.Died.UTC().Format(clock)
 	case !h.Missed.IsZero():
 		return "silent", "asked at " + h.Pending.UTC().Format(clock)
+	case h.Mute:
+		return "kept alive", "last at " + h.LastGoodAnswered.UTC().Format(clock)
 	}
 	return "answers", "last at " + h.LastGoodAnswered.UTC().Format(clock)
 }

@@ -89,8 +89,11 @@ func table(rows [][]string) string {
 // laneRows is what each lane saw, a row each: lane, address, stage, how it went, how long it took.
 func laneRows(n alert.Notification, limit int) [][]string {
 	rows := [][]string{{"lane", "address", "stage", "outcome", "time"}}
-	for i, l := range n.Event.Lanes {
-		if i == limit {
+	for _, l := range n.Event.Lanes {
+		if untold(&l) {
+			continue
+		}
+		if len(rows) > limit {
 			return append(rows, []string{ellipsis + " and more"})
 		}
 		rows = append(rows, laneRow(l))

@@ -164,3 +164,20 @@ func TestCleanKeepsTerminalSafe(t *testing.T) {
 		t.Errorf("clean = %q, want %q", got, want)
 	}
 }
+
+// TestHeldOpenNames: a held-open connection beside another lane is told from that through the front.
+func TestHeldOpenNames(t *testing.T) {
+	for want, l := range map[string]probe.Lane{
+		"held open":                    {Lane: probe.LaneHeldOpen, Hop: "f5"},
+		"held open, stunnel-1":         {Lane: probe.LaneHeldOpen, Of: probe.LaneVia, Hop: "stunnel-1"},
+		"held open, backend app-1":     {Lane: probe.LaneHeldOpen, Of: probe.LaneBackend, Hop: "app-1"},
+		"held open, control stunnel-1": {Lane: probe.LaneHeldOpen, Of: probe.LaneControl, Hop: "stunnel-1"},
+	} {
+		if got := laneName(&l); got != want {
+			t.Errorf("%q, expected %q", got, want)
+		}
+	}
+	if got := heldOpenText(&probe.HeldOpenFacts{Mute: true}); got != "kept alive" {
+		t.Errorf("%q", got)
+	}
+}
