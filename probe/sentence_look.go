@@ -22,7 +22,7 @@ func lookSentence(l *Lane) string {
 		return farResetSentence(s, who)
 	case LookBurst:
 		return burstSentence(l, who)
-	case LookDNSOverTCP, LookSystemResolver, LookOtherName:
+	case LookDNSOverTCP, LookSystemResolver, LookOtherName, LookFormerServers:
 		return dnsLookSentence(l, s, took)
 	}
 	return ""
@@ -103,7 +103,7 @@ func burstSentence(l *Lane, who string) string {
 func dnsLookSentence(l *Lane, s *Stage, took string) string {
 	how := map[Look]string{
 		LookDNSOverTCP: "the same question over TCP", LookSystemResolver: "the same question to the system's resolver",
-		LookOtherName: "another question to the same server",
+		LookOtherName: "another question to the same server", LookFormerServers: "the same question to the servers of before",
 	}[l.Look]
 	if s := failedStage(l); s != nil {
 		return fmt.Sprintf("%s (%s): %s after %s", how, l.Address, s.Error, took)
