@@ -87,18 +87,18 @@ func judgeNoCarrier(f *facts) *conclusion {
 
 // judgeNotice: nothing is wrong with the target, and something should be known about the prober.
 func judgeNotice(f *facts) *conclusion {
-	if judgeUp(f) == nil {
-		return nil
+	if c := f.notice(); c != nil && judgeUp(f) != nil {
+		return c
 	}
-	return f.notice()
+	return nil
 }
 
 // judgeNoticeBeside is the same for a target whose side lanes are closed to us.
 func judgeNoticeBeside(f *facts) *conclusion {
-	if judgeSideLane(f) == nil {
-		return nil
+	if c := f.notice(); c != nil && judgeSideLane(f) != nil {
+		return c
 	}
-	return f.notice()
+	return nil
 }
 
 // notice is what should be known about the prober although the target is fine: times of which nothing is known, and that
