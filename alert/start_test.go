@@ -32,7 +32,7 @@ func TestStartByHeldOpen(t *testing.T) {
 	died := mute(held("", probe.RoleFront, -5*s, 0))
 	died.HeldOpen.Missed, died.HeldOpen.Died = time.Time{}, at.Add(-4*s)
 	twoBackends := badRound(at, held(probe.LaneBackend, probe.RoleBackend, -5*s, -4*s))
-	twoBackends.Lanes = append(twoBackends.Lanes, probe.Lane{Lane: probe.LaneBackend, Role: probe.RoleBackend, Hop: "other"})
+	twoBackends.Lanes = append(twoBackends.Lanes, twoBackends.Lanes[1])
 
 	backend := down(probe.LayerBackend, probe.CauseFrozen, probe.Likely)
 	for name, c := range map[string]struct {

@@ -77,3 +77,30 @@ func onSocket(t *testing.T, c syscall.Conn, do func(fd int) error) {
 		t.Fatal(err)
 	}
 }
+
+// TestKeepAliveOptions: the kernel asks every period, and keeps an unanswered connection longer than its count of probes
+// alone would let it.
+func TestKeepAliveOptions(t *testing.T) {
+	t.Parallel()
+	c, err := net.Dial("tcp", listenAt(t, "127.0.0.1:0").Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, period := range []time.Duration{2 * time.Second, time.Hour} {
+		if err := setKeepAlive(c.(*net.TCPConn), period); err != nil {
+			t.Fatal(err)
+		}
+		want := map[int]int{unix.TCP_KEEPIDLE: int(period.Seconds()), unix.TCP_KEEPINTVL: int(period.Seconds()), unix.TCP_KEEPCNT: 127,
+			unix.TCP_USER_TIMEOUT: max(600_000, 4*int(period.Milliseconds()))}
+		for option, value := range want {
+			onSocket(t, c.(*net.TCPConn), func(fd int) error {
+				got, err := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, option)
+				if got != value {
+					t.Errorf("period %v: option %d is %d, expected %d", period, option, got, value)
+				}
+				return err
+			})
+		}
+	}
+}

@@ -89,7 +89,15 @@ func TestControlIsShared(t *testing.T) {
 	if l := targets[1].held.lanes(); len(l) != 1 || len(env.held.conns) != 1 {
 		t.Errorf("the other one shows %+v", l)
 	}
+	var shared *heldShared
+	for _, shared = range env.held.conns {
+	}
 	stopB()
+	select {
+	case <-shared.ended:
+	default:
+		t.Error("the connection goes on when its last target has ended")
+	}
 	eventually(t, "all connections to be closed", func() bool { return open.Load() == 0 })
 	if len(env.held.conns) != 0 || ever.Load() < 3 {
 		t.Errorf("%d kept, %d connections were made", len(env.held.conns), ever.Load())
@@ -99,8 +107,7 @@ func TestControlIsShared(t *testing.T) {
 	stopA()
 }
 
-// TestControlsNeverWake: a control that dies is shown and asks for no round, and neither does a hop more than once in a
-// while.
+// TestControlsNeverWake: a control that dies is shown and asks for no round.
 func TestControlsNeverWake(t *testing.T) {
 	t.Parallel()
 	ln := listenAt(t, "127.0.0.1:0")
@@ -121,6 +128,30 @@ func TestControlsNeverWake(t *testing.T) {
 	case by := <-target.Wake():
 		t.Errorf("woken by %s", by)
 	case <-time.After(50 * time.Millisecond):
+	}
+}
+
+// TestHeldWakes: the front's connection asks for a round whenever it has news, those of hops and backends together once in
+// a while.
+func TestHeldWakes(t *testing.T) {
+	cfg, env := load(t, `targets: [{name: a, heldopen: 1s, front: {url: "http://127.0.0.1:1/"}, via: [{name: p, role: proxy, address: "127.0.0.9:1"}],
+		backend: {name: q, url: "http://127.0.0.9:2"}}]`)
+	p, err := newPlan(&cfg.Targets[0], env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []int{2, 1, 1} {
+		n := 0
+		held := newHeldOpens(p, &cfg.Targets[0], env, func() { n++ })
+		held.own[i].tell()
+		held.own[max(i, 1)].tell()
+		held.own[i].tell()
+		if i == 0 {
+			want++ // the second one was a hop's
+		}
+		if n != want {
+			t.Errorf("%s: %d rounds asked for, expected %d", held.own[i].besides(), n, want)
+		}
 	}
 }
 
