@@ -140,6 +140,14 @@ var hostWords = map[probe.Cause]Words{
 			"`iptables -L INPUT -v -n`.",
 		Ask: "Ask those who run the host whether its firewall was changed at the start time.",
 	},
+	probe.CauseFrozen: {
+		Happened: "the host's kernel answers and none of its programs does",
+		Means: "All programs of the machine may be stuck, not just one: it has no memory, or waits for a disk; the " +
+			"network and the backend are not to blame.",
+		Next: "Look at the machine's console; if a command still runs there, read `cat /proc/pressure/io " +
+			"/proc/pressure/memory` and `dmesg -T`.",
+		Ask: "Ask those who run the host or its storage what happened at the start time.",
+	},
 	probe.CauseUnknown: {
 		Happened: "something is wrong with the host",
 		Means:    "The machine at that address does not do its part; the network up to it is not to blame.",

@@ -43,7 +43,7 @@ func (f *facts) rejected(because string) *conclusion {
 	case icmp == nil || icmp.From == "":
 		return down(because, network, host).lean()
 	case icmp.From == hostOf(f.front.Address):
-		return down(because+fmt.Sprintf("; it came from %s itself", icmp.From), host, suspect(f.frontLayer(), CauseFirewallReject)).lean()
+		return down(because+fmt.Sprintf("; it came from %s itself", icmp.From), host)
 	default:
 		return down(because+fmt.Sprintf("; it came from %s", icmp.From), network).agreed(up)
 	}
