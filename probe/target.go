@@ -82,9 +82,7 @@ func (t *Target) Config() config.Target { return t.cfg }
 func (t *Target) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	t.left.open()
-	if t.held != nil {
-		wg.Go(func() { t.held.run(ctx) })
-	}
+	wg.Go(func() { t.held.run(ctx) })
 	<-ctx.Done()
 	t.left.close()
 	wg.Wait()
