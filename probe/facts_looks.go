@@ -86,7 +86,7 @@ func (f *facts) largeLost() bool {
 		return false
 	}
 	small, large := l.stage(StageRequest), l.stage(StageResponse)
-	return small != nil && small.Good() && large != nil && large.Outcome == Failed
+	return small != nil && small.Good() && large != nil && large.Type == AppTimedOut // one that hangs up got it
 }
 
 // hostMute tells that the control port of the front's host took what we said and said nothing at all: all processes of
