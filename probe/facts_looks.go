@@ -69,9 +69,6 @@ func (f *facts) lives() bool {
 	return false
 }
 
-// stuck tells that the process at the front does not react although its kernel took the connection.
-func (f *facts) stuck() bool { return f.reaction() == ReactionNone }
-
 // smallWorks tells that the front was served when no packet was large.
 func (f *facts) smallWorks() bool {
 	return works(f.look(LookSmallSegments)) || works(f.look(LookSmallHello))
