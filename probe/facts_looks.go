@@ -69,9 +69,6 @@ func (f *facts) lives() bool {
 	return false
 }
 
-// stuck tells that the process at the front does not react although its kernel took the connection.
-func (f *facts) stuck() bool { return f.reaction() == ReactionNone }
-
 // smallWorks tells that the front was served when no packet was large.
 func (f *facts) smallWorks() bool {
 	return works(f.look(LookSmallSegments)) || works(f.look(LookSmallHello))
@@ -86,7 +83,7 @@ func (f *facts) largeLost() bool {
 		return false
 	}
 	small, large := l.stage(StageRequest), l.stage(StageResponse)
-	return small != nil && small.Good() && large != nil && large.Outcome == Failed
+	return small != nil && small.Good() && large != nil && large.Type == AppTimedOut // one that hangs up got it
 }
 
 // hostMute tells that the control port of the front's host took what we said and said nothing at all: all processes of

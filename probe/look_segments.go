@@ -40,7 +40,8 @@ func (a *attempt) reactionOfStalled(pending <-chan error) <-chan error {
 	t := time.NewTimer(stalledReactTime)
 	defer t.Stop()
 	select {
-	case <-pending:
+	case err := <-pending:
+		_ = err // what the stage says of it is said already; how the connection ended is asked below
 		a.lane.Reaction = ReactionClosed
 		if f, ok := streamFailure(a.conn.last(), tlsEnds); ok && f.typ == TLSReset {
 			a.lane.Reaction = ReactionReset

@@ -55,9 +55,11 @@ func judgeLargeLost(f *facts) *conclusion {
 	s := suspect(LayerNetwork, cause)
 	switch {
 	case f.smallWorks() && facts > 1:
-		return down(fmt.Sprintf("front/%s: stalls, and is served in the same round when no packet is large: the path drops large packets", f.failed.Stage), s).agreed(true)
+		return down(fmt.Sprintf("front/%s: stalls, and is served in the same round when no packet is large: the path drops large packets",
+			f.failed.Stage), s).agreed(true)
 	case f.largeLost() && (hole || unheard || f.lives()):
-		return down(fmt.Sprintf("front/%s: stalls, and a full packet to another port of the host is lost while a few bytes get through", f.failed.Stage), s).agreed(true)
+		return down(fmt.Sprintf("front/%s: stalls, and a full packet to another port of the host is lost while a few bytes get through",
+			f.failed.Stage), s).agreed(true)
 	}
 	return nil
 }
@@ -139,7 +141,7 @@ func judgeTLSSilent(f *facts) *conclusion {
 			suspect(LayerNetwork, CauseLoss), suspect(layer, CauseSlow))
 	case f.culpritStuck():
 		return down(acked(f.failed)+", and its process does not react to a half-closed connection either", frozen).
-			agreed(f.heldSilent() || same > 0).also(f.hostMute(), suspect(LayerHost, CauseFrozen)).lean()
+			agreed(f.culpritSilent() || same > 0).also(f.hostMute(), suspect(LayerHost, CauseFrozen)).lean()
 	case f.lives() && f.frontLayer() == layer:
 		return down(acked(f.failed)+", but a half-closed connection is answered: the process lives, and its data does not come back",
 			back, suspect(layer, CauseNoAnswer))
@@ -147,19 +149,28 @@ func judgeTLSSilent(f *facts) *conclusion {
 	return down(acked(f.failed), frozen, back).lean()
 }
 
-// culpritStuck tells that a fresh connection to the last box that fails as the front does, half-closed at once, stays
-// without any reaction.
-func (f *facts) culpritStuck() bool {
+// lastSame is the last box on the way whose lane fails at the stage at which the front does.
+func (f *facts) lastSame() *Lane {
 	box := f.front
 	for _, h := range f.hops {
 		if s := failedStage(h); s != nil && s.Stage == f.failed.Stage && f.accuses(h) {
 			box = h
 		}
 	}
-	if box == f.front {
-		return f.stuck()
-	}
-	return reactionOf(f.lookAt(LookHalfClose, LaneVia, box.Hop)) == ReactionNone
+	return box
+}
+
+// culpritStuck tells that a fresh connection to the last box that fails as the front does, half-closed at once, stays
+// without any reaction.
+func (f *facts) culpritStuck() bool {
+	box := f.lastSame()
+	return reactionOf(f.lookAt(LookHalfClose, box.Lane, box.Hop)) == ReactionNone
+}
+
+// culpritSilent tells that an old connection to it, through the front or directly, is acknowledged and silent too.
+func (f *facts) culpritSilent() bool {
+	box := f.lastSame()
+	return f.heldSilent() || box != f.front && silentOn(f.heldOf(LaneVia, box.Hop))
 }
 
 // wasFrozen: an earlier round of this incident saw new connections and the old one acknowledged and silent.

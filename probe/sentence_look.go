@@ -23,7 +23,7 @@ func lookSentence(l *Lane) string {
 	case LookBurst:
 		return burstSentence(l, who)
 	case LookDNSOverTCP, LookSystemResolver, LookOtherName, LookFormerServers:
-		return dnsLookSentence(l, s, took)
+		return dnsLookSentence(l, took)
 	}
 	return ""
 }
@@ -100,7 +100,7 @@ func burstSentence(l *Lane, who string) string {
 	return fmt.Sprintf("%s: %d of %d further connects needed a SYN sent again", who, n, len(l.Stages))
 }
 
-func dnsLookSentence(l *Lane, s *Stage, took string) string {
+func dnsLookSentence(l *Lane, took string) string {
 	how := map[Look]string{
 		LookDNSOverTCP: "the same question over TCP", LookSystemResolver: "the same question to the system's resolver",
 		LookOtherName: "another question to the same server", LookFormerServers: "the same question to the servers of before",

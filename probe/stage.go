@@ -45,7 +45,7 @@ func (a *attempt) stage(ctx context.Context, name StageName, timeout time.Durati
 		done <- f(ctx)
 	}()
 	var err error
-	if err, pending = a.await(done, name, timeout); pending != nil && errors.Is(err, errStageTimeout) {
+	if pending, err = a.await(done, name, timeout); pending != nil && errors.Is(err, errStageTimeout) {
 		if f := a.unmatched.Load(); f != nil {
 			err = f
 		}
@@ -62,7 +62,7 @@ func (a *attempt) stage(ctx context.Context, name StageName, timeout time.Durati
 
 // await waits for a stage's end, for its deadline or for the round's end; pending is done unless the stage has ended. A
 // stage that takes unusually long is told to whoever wants to know.
-func (a *attempt) await(done <-chan error, name StageName, timeout time.Duration) (err error, pending <-chan error) {
+func (a *attempt) await(done <-chan error, name StageName, timeout time.Duration) (pending <-chan error, err error) {
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	var stalled <-chan time.Time
@@ -74,14 +74,14 @@ func (a *attempt) await(done <-chan error, name StageName, timeout time.Duration
 	for {
 		select {
 		case err := <-done:
-			return err, nil
+			return nil, err
 		case <-stalled:
 			a.onStall(name)
 			stalled = nil
 		case <-timer.C:
-			return errStageTimeout, done
+			return done, errStageTimeout
 		case <-a.roundDone:
-			return fail(SelfStopped, "the round was ended"), done
+			return done, fail(SelfStopped, "the round was ended")
 		}
 	}
 }
