@@ -2,6 +2,7 @@ package probe
 
 import (
 	"slices"
+	"time"
 
 	"github.com/whichlayer/whichlayer/probe/tcpinfo"
 )
@@ -173,7 +174,15 @@ func (f *facts) host(l *Lane) (up, downToo bool) {
 			downToo = true
 		}
 	}
-	return up || f.kernelAnswers(h), downToo
+	return up || f.kernelAnswers(h, failedAt(l)), downToo
+}
+
+// failedAt is when the stage began at which a lane failed; zero if none did.
+func failedAt(l *Lane) (t time.Time) {
+	if s := failedStage(l); s != nil {
+		t = s.Started
+	}
+	return t
 }
 
 // The held-open connection as a witness.

@@ -2,6 +2,9 @@ package probe
 
 import (
 	"slices"
+	"time"
+
+	"github.com/whichlayer/whichlayer/probe/tcpinfo"
 )
 
 // The decisive looks as witnesses. They are made in the first rounds of a failure and then now and then, so that what an
@@ -38,15 +41,12 @@ func (f *facts) lookAt(k Look, kind LaneKind, hop string) *Lane {
 
 // sameFailure tells that the front failed in an earlier round as it does now.
 func (f *facts) sameFailure(r *Result) bool {
-	for i := range r.Lanes {
-		l := &r.Lanes[i]
-		if l.Lane != LaneFront || l.Extra {
-			continue
-		}
-		s := failedStage(l)
-		return s != nil && l.Address == f.front.Address && s.Stage == f.failed.Stage && s.Type == f.failed.Type
+	l := frontLane(r)
+	if l == nil {
+		return false
 	}
-	return false
+	s := failedStage(l)
+	return s != nil && l.Address == f.front.Address && s.Stage == f.failed.Stage && s.Type == f.failed.Type
 }
 
 // reaction is what the process at the front did about a fresh connection whose other side was closed at once; empty if
@@ -170,15 +170,19 @@ func (f *facts) heldOf(kind LaneKind, hop string) *Lane {
 	return nil
 }
 
-// kernelAnswers tells that a held-open connection to a host was acknowledged just now: its kernel and the way both
-// directions are alive, whatever becomes of new connections.
-func (f *facts) kernelAnswers(host string) bool {
+// kernelAnswers tells that a held-open connection to a host was acknowledged after an instant: its kernel and the way in
+// both directions are alive, whatever becomes of new connections.
+func (f *facts) kernelAnswers(host string, since time.Time) bool {
 	return anyOf(f.heldOpens, func(l *Lane) bool {
-		if hostOf(l.Address) != host || len(l.Stages) == 0 {
+		if hostOf(l.Address) != host || len(l.Stages) == 0 || l.HeldOpen == nil || !l.HeldOpen.Died.IsZero() {
 			return false
 		}
-		s := &l.Stages[0]
-		return s.Good() || s.Type == HTTPTimedOut && s.TCPInfo.AckedAll()
+		i := l.Stages[0].TCPInfo
+		if i == nil {
+			return l.HeldOpen.LastGoodAnswered.After(since)
+		}
+		acked := f.now.Ended.Add(-time.Duration(i.LastAckRecv) * time.Millisecond)
+		return i.State == tcpinfo.Established && i.Unacked == 0 && i.Probes == 0 && acked.After(since)
 	})
 }
 

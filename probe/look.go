@@ -107,13 +107,16 @@ func (r *round) looksFor(front *attempt, at StageName) (out []func() Lane) {
 			out = append(out, look)
 		}
 	}
+	failed := failedStage(front.lane)
+	if failed != nil && !failed.lookAlike() {
+		return nil
+	}
 	switch at {
 	case StageResolve:
 		for _, look := range r.dnsLooks(front.spec) {
 			add(1, look)
 		}
 	case StageConnect:
-		failed := failedStage(front.lane)
 		if failed != nil && failed.Type == TCPRefused {
 			tries := min(farResetTries, r.looking.left-1)
 			add(tries, r.lookFarReset(front, tries))
@@ -137,6 +140,17 @@ func (r *round) looksFor(front *attempt, at StageName) (out []func() Lane) {
 		add(1, r.lookExchange(front))
 	}
 	return out
+}
+
+// lookAlike tells that a failure has look-alikes that a look can tell apart. What the peer said in so many words, such as a
+// certificate or a status, has none.
+func (s *Stage) lookAlike() bool {
+	switch s.Type {
+	case TLSCertDate, TLSCertName, TLSCertAuthority, TLSCertInvalid, TLSAlert, TLSProtocol, TLSStartTLS,
+		HTTPStatus, HTTPInvalid, HTTPExpectation, AppExpectation:
+		return false
+	}
+	return !s.Type.Self()
 }
 
 // look walks one look. Its stages end lookTime after its start, whatever their own timeouts.

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"crypto/tls"
+	"errors"
 	"time"
 )
 
@@ -41,9 +42,9 @@ func (a *attempt) reactionOfStalled(pending <-chan error) <-chan error {
 	defer t.Stop()
 	select {
 	case err := <-pending:
-		_ = err // what the stage says of it is said already; how the connection ended is asked below
 		a.lane.Reaction = ReactionClosed
-		if f, ok := streamFailure(a.conn.last(), tlsEnds); ok && f.typ == TLSReset {
+		var f *failure
+		if errors.As(err, &f) && (f.typ == TLSReset || f.typ == HTTPReset) {
 			a.lane.Reaction = ReactionReset
 		}
 		return nil
