@@ -81,6 +81,9 @@ func judgeRefused(f *facts) *conclusion {
 		return down("front/connect: refused, as it seems by the host itself, and the old connection was reset", dead, filter).lean()
 	case f.heldReset():
 		return down("front/connect: refused at once, and the old connection was reset", filter, dead)
+	case f.heldServes() && itself:
+		return down("front/connect: refused, as it seems by the host itself, while the old connection still serves: its process lives and no longer listens",
+			suspect(f.frontLayer(), CauseNotAccepting), filter).lean()
 	case f.heldServes():
 		return down("front/connect: refused at once, while the old connection still serves: its process lives",
 			filter, suspect(f.frontLayer(), CauseNotAccepting))

@@ -146,8 +146,15 @@ func judgeLinkSilent(f *facts) *conclusion {
 	if !f.backendsFine() || !f.at(StageRequest, HTTPTimedOut, AppTimedOut) {
 		return nil
 	}
-	return down(acked(f.failed)+", while every backend serves when addressed directly",
-		suspect(LayerLink, CauseLinkDown), suspect(f.tlsLayer(), CauseNotRelaying)).lean()
+	link, proxy := suspect(LayerLink, CauseLinkDown), suspect(f.tlsLayer(), CauseNotRelaying)
+	because := acked(f.failed) + ", while every backend serves when addressed directly"
+	switch {
+	case f.heldClosed() || f.heldReset():
+		return down(because+"; the old connection was ended: another process relays, or none", proxy, link)
+	case reactionOf(f.look(LookSmallSegments)) == ReactionClosed:
+		return down(because+"; the proxy closes such a connection when we do, so it waits for nothing else", link, proxy)
+	}
+	return down(because, link, proxy).lean()
 }
 
 // tlsLayer is the layer that terminates TLS: the last proxy on the way, else what stands at the front.

@@ -142,11 +142,23 @@ func judgeTLSSilent(f *facts) *conclusion {
 	case f.culpritStuck():
 		return down(acked(f.failed)+", and its process does not react to a half-closed connection either", frozen).
 			agreed(f.culpritSilent() || same > 0).also(f.hostMute(), suspect(LayerHost, CauseFrozen)).lean()
+	case f.lives() && f.frontLayer() == layer && (f.heldClosed() || f.heldReset()):
+		return down(acked(f.failed)+", though a half-closed connection is answered, and the old connection was ended: another process listens there",
+			suspect(layer, CauseNoAnswer), back).lean()
 	case f.lives() && f.frontLayer() == layer:
-		return down(acked(f.failed)+", but a half-closed connection is answered: the process lives, and its data does not come back",
+		return down(acked(f.failed)+", but a half-closed connection is answered: a process lives there, which does not speak, or whose data does not come back",
 			back, suspect(layer, CauseNoAnswer))
+	case f.holed():
+		return down(acked(f.failed)+"; on another connection something arrived behind a hole that was not filled: the path back drops data", back).agreed(true)
 	}
 	return down(acked(f.failed), frozen, back).lean()
+}
+
+// holed tells that on the half-closed connection something arrived, but not what stands before it: the process spoke,
+// and its data was lost.
+func (f *facts) holed() bool {
+	l := f.look(LookHalfClose)
+	return l != nil && len(l.Stages) > 0 && l.Stages[len(l.Stages)-1].TCPInfo != nil && l.Stages[len(l.Stages)-1].TCPInfo.RcvOOO > 0
 }
 
 // lastSame is the last box on the way whose lane fails at the stage at which the front does.
@@ -164,7 +176,12 @@ func (f *facts) lastSame() *Lane {
 // without any reaction.
 func (f *facts) culpritStuck() bool {
 	box := f.lastSame()
-	return reactionOf(f.lookAt(LookHalfClose, box.Lane, box.Hop)) == ReactionNone
+	l := f.lookAt(LookHalfClose, box.Lane, box.Hop)
+	if reactionOf(l) != ReactionNone {
+		return false
+	}
+	i := l.Stages[len(l.Stages)-1].TCPInfo
+	return i == nil || i.RcvOOO == 0 && i.Unacked == 0 // or our FIN, or an answer to it, got lost
 }
 
 // culpritSilent tells that an old connection to it, through the front or directly, is acknowledged and silent too.
@@ -263,6 +280,6 @@ func judgeEnded(f *facts) *conclusion {
 	}
 	layer, same := f.culprit()
 	c := down(because, suspect(layer, CauseRefusesClients))
-	reset := f.failed.Type != TLSClosed && !f.heldServes() && same == 0
+	reset := f.failed.Type != TLSClosed && same == 0
 	return c.also(reset, suspect(LayerNetwork, CauseFirewallReset)).lean()
 }
