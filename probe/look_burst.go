@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"net/netip"
 	"sync"
 	"time"
 )
@@ -15,14 +14,10 @@ const (
 	burstSYN = 1200 * time.Millisecond
 )
 
-// lookBurst connects several times to the host of a front that was served after something had been sent again: once
-// happens on any path. It asks the control port, where there is one. Each connect is a stage of the lane.
+// lookBurst connects several times to the front that was served after something had been sent again: once happens on any
+// path. It takes connections, so that none stays in its queue. Each connect is a stage of the lane.
 func (r *round) lookBurst(front *attempt) Lane {
-	control := r.t.plan.neighbour(front.addr.Addr())
 	spec, to := lookSpec(front.spec, LookBurst), front.addr
-	if control != nil {
-		spec, to = lookSpec(control, LookBurst), netip.AddrPort{}
-	}
 	spec.connect, spec.ep.ProxyProtocol, spec.tls = true, "", nil
 	lanes := make([]Lane, burstSize)
 	var wg sync.WaitGroup

@@ -12,12 +12,18 @@ const (
 	maxPaths   = 64
 )
 
-// paths remembers how often something had to be sent again on the way to each host. One lost packet happens on any path
+// paths remembers how often something had to be sent again on the way to each address. One lost packet happens on any path
 // and TCP hides most of them; only many connections together tell that a path loses more than others do.
 type paths struct {
-	hosts map[string][]try
+	ways map[way][]try
 	// failed tells that the front failed in the round before: what is sent again in the next one was lost in the outage.
 	failed bool
+}
+
+// way is to an address and port; names tells questions to a name server from connections.
+type way struct {
+	address string
+	names   bool
 }
 
 // try is one connection, or one question.
@@ -28,7 +34,6 @@ type try struct {
 
 // note takes a round. Only connections that went well count: what ends in a timeout is an outage, not loss.
 func (p *paths) note(lanes []Lane) {
-	p.noteQuestions(lanes)
 	was := p.failed
 	p.failed = len(lanes) > 0 && failedStage(&lanes[0]) != nil
 	if was {
@@ -39,11 +44,11 @@ func (p *paths) note(lanes []Lane) {
 		switch {
 		case l.Look == LookBurst:
 			for _, s := range l.Stages {
-				p.count(hostOf(l.Address), try{s.Started, !s.Good() || s.TCPInfo.Timeouts() > 0})
+				p.count(way{address: l.Address}, try{s.Started, !s.Good() || s.TCPInfo.Timeouts() > 0})
 			}
 		case l.Look == "" && l.Lane != LaneHeldOpen && l.Lane != LaneVantage && l.Address != "" && l.fine():
 			s := l.Stages[len(l.Stages)-1]
-			p.count(hostOf(l.Address), try{l.Stages[0].Started, s.TCPInfo.Timeouts() > 0})
+			p.count(way{address: l.Address}, try{l.Stages[0].Started, s.TCPInfo.Timeouts() > 0})
 			p.countNames(l.stage(StageResolve))
 		}
 	}
@@ -56,48 +61,32 @@ func (p *paths) countNames(s *Stage) {
 	}
 	for _, a := range s.Asked {
 		for i := range a.Questions {
-			p.count(a.Server, try{s.Started, i < a.Resent})
-		}
-	}
-}
-
-// noteQuestions counts the questions to each name server.
-func (p *paths) noteQuestions(lanes []Lane) {
-	for i := range lanes {
-		l := &lanes[i]
-		s := l.stage(StageResolve)
-		if s == nil || l.Look != "" {
-			continue
-		}
-		for _, a := range s.Asked {
-			for n := range a.Questions {
-				p.count(a.Server, try{s.Started, n < a.Resent})
-			}
+			p.count(way{a.Server, true}, try{s.Started, i < a.Resent})
 		}
 	}
 }
 
 // count takes one try.
-func (p *paths) count(host string, t try) {
-	if p.hosts == nil {
-		p.hosts = map[string][]try{}
+func (p *paths) count(w way, t try) {
+	if p.ways == nil {
+		p.ways = map[way][]try{}
 	}
-	if _, known := p.hosts[host]; !known && len(p.hosts) >= maxPaths {
+	if _, known := p.ways[w]; !known && len(p.ways) >= maxPaths {
 		return
 	}
-	p.hosts[host] = keep(append(p.hosts[host], t), pathTries)
+	p.ways[w] = keep(append(p.ways[w], t), pathTries)
 }
 
-// facts are the ways on which something was sent again, ordered by host.
+// facts are the ways on which something was sent again, ordered by address.
 func (p *paths) facts(now time.Time) (out []Path) {
-	for host, tries := range p.hosts {
+	for w, tries := range p.ways {
 		tries = slices.DeleteFunc(tries, func(t try) bool { return now.Sub(t.at) > pathWindow })
 		if len(tries) == 0 {
-			delete(p.hosts, host)
+			delete(p.ways, w)
 			continue
 		}
-		p.hosts[host] = tries
-		f := Path{Host: host, Since: tries[0].at.UTC(), Tries: len(tries)}
+		p.ways[w] = tries
+		f := Path{Address: w.address, Names: w.names, Since: tries[0].at.UTC(), Tries: len(tries)}
 		for _, t := range tries {
 			if t.resent {
 				f.Resent++
@@ -108,7 +97,7 @@ func (p *paths) facts(now time.Time) (out []Path) {
 		}
 	}
 	slices.SortFunc(out, func(a, b Path) int {
-		if a.Host < b.Host {
+		if a.Address < b.Address {
 			return -1
 		}
 		return 1

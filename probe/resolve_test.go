@@ -280,7 +280,7 @@ func TestResolveStage(t *testing.T) {
 	if v := Attribute(&r, nil); v.State != Up {
 		t.Errorf("lost once: verdict %+v", v)
 	}
-	r.Paths = []Path{{Host: mute.LocalAddr().String(), Tries: 6, Resent: 2}}
+	r.Paths = []Path{{Address: mute.LocalAddr().String(), Names: true, Tries: 6, Resent: 2}}
 	if v := Attribute(&r, nil); v.State != Degraded || v.Layer != LayerDNS || v.Confidence != Ambiguous {
 		t.Errorf("lost often: verdict %+v", v)
 	}

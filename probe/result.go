@@ -295,9 +295,11 @@ type Gap struct {
 	Reason string    `json:"reason"`
 }
 
-// Path is how the way to one host did over the last rounds, as far as this host's kernel knows.
+// Path is how the way to one address and port did over the last rounds, as far as this host's kernel knows.
 type Path struct {
-	Host string `json:"host"`
+	Address string `json:"address"`
+	// Names tells that questions to a name server are counted, not connections.
+	Names bool `json:"names,omitempty"`
 	// Since is when the oldest of the attempts began.
 	Since time.Time `json:"since"`
 	// Tries counts connections, or questions to a name server; Resent those on which something had to be sent again because

@@ -60,9 +60,9 @@ func judgeRefused(f *facts) *conclusion {
 	nearer, itself := f.resetBy()
 	behind, refused := f.behindBalancer()
 	switch {
-	case f.firstHop(LookFirstHop) == hopRefused && f.firstHop(LookFirstHopBeside) == hopExpired:
-		return down("front/connect: refused at once, even a SYN that goes no further than the first router: it, or this host, answers in the name of the other",
-			filter, suspect(LayerProber, CauseLocalFirewall)).lean()
+	case f.firstHop(LookFirstHop) == hopRefused && (nearer || f.firstHop(LookFirstHopBeside) == hopExpired):
+		return down("front/connect: refused at once, even a SYN that goes no further than the first router: that router, or this host itself, answers in the host's name",
+			filter, suspect(LayerProber, CauseLocalFirewall))
 	case nearer:
 		return down("front/connect: refused by a box that is nearer than the host: its reset arrives with a higher TTL than the host's packets", filter).
 			agreed(f.heldReset() || f.heldServes()).also(f.heldClosed(), dead).lean()

@@ -2,7 +2,6 @@ package probe
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 )
 
@@ -29,8 +28,8 @@ func (f *facts) namesLate() bool {
 func (f *facts) namesLost() *Path {
 	for i := range f.now.Paths {
 		p := &f.now.Paths[i]
-		if _, err := netip.ParseAddrPort(p.Host); err == nil && p.Tries >= leastAsked && 3*p.Resent >= p.Tries {
-			return p // only a name server is named with its port
+		if p.Names && p.Tries >= leastAsked && 3*p.Resent >= p.Tries {
+			return p
 		}
 	}
 	return nil
@@ -47,7 +46,7 @@ func judgeSlowDNS(f *facts) *conclusion {
 	if s.resent() == 0 || p == nil {
 		return degraded(because, suspect(LayerDNS, CauseSlow), suspect(LayerNetwork, CauseLoss)).lean()
 	}
-	return degraded(fmt.Sprintf("%s; server %s left %d of the last %d questions unanswered", because, p.Host, p.Resent, p.Tries),
+	return degraded(fmt.Sprintf("%s; server %s left %d of the last %d questions unanswered", because, p.Address, p.Resent, p.Tries),
 		suspect(LayerDNS, CauseSlow), suspect(LayerNetwork, CauseLoss))
 }
 

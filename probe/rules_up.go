@@ -54,12 +54,14 @@ const (
 	lossLeast = 3
 )
 
-// loses is the worst path of those that users' requests take; nil if none loses much.
+// loses is the worst of the paths that users' requests take: to the front, to a hop, or to another port of one of their
+// hosts; nil if none loses much. What is lost on one port only may be a filter's doing, so that each counts by itself.
 func (f *facts) loses() (worst *Path) {
 	for i := range f.now.Paths {
 		p := &f.now.Paths[i]
-		onTheWay := p.Host == hostOf(f.front.Address) || anyOf(f.hops, func(l *Lane) bool { return hostOf(l.Address) == p.Host })
-		if onTheWay && p.Resent >= lossLeast && p.leastShare() > lossShare && (worst == nil || p.leastShare() > worst.leastShare()) {
+		h := hostOf(p.Address)
+		onTheWay := h == hostOf(f.front.Address) || anyOf(f.hops, func(l *Lane) bool { return hostOf(l.Address) == h })
+		if onTheWay && !p.Names && p.Resent >= lossLeast && p.leastShare() > lossShare && (worst == nil || p.leastShare() > worst.leastShare()) {
 			worst = p
 		}
 	}
@@ -83,7 +85,7 @@ func judgeLoss(f *facts) *conclusion {
 		return nil
 	}
 	return degraded(fmt.Sprintf("network: on %d of the last %d connections to %s retransmission timers fired, since %s",
-		p.Resent, p.Tries, p.Host, stamp(p.Since)), suspect(LayerNetwork, CauseLoss))
+		p.Resent, p.Tries, p.Address, stamp(p.Since)), suspect(LayerNetwork, CauseLoss))
 }
 
 // judgeSlow: the front serves, slower than it should. The stage that took the time, and whether the backend is as slow
