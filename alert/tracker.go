@@ -168,7 +168,7 @@ func (t *Tracker) bad(r *probe.Result, v probe.Verdict) []Event {
 
 // served tells that users were served in a bad round, if after packets had been sent again.
 func served(v probe.Verdict) bool {
-	return v.State == probe.Degraded && (v.Cause == probe.CauseLoss || v.Layer == probe.LayerDNS && v.Cause == probe.CauseSlow)
+	return v.State == probe.Degraded && (v.Rule == probe.RuleUnusual || v.Cause == probe.CauseLoss || v.Layer == probe.LayerDNS && v.Cause == probe.CauseSlow)
 }
 
 // hardRun is how many failures in a row are enough by themselves.

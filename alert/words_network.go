@@ -91,6 +91,14 @@ var networkWords = map[probe.Cause]Words{
 		Ask: "Ask the network team about links, routes and firewalls between these two networks since the " +
 			"start time.",
 	},
+	probe.CauseSlow: {
+		Happened: "the way to the host takes much longer than it did",
+		Means: "Users are served, but wait for each round trip, because packets take another way or wait in a " +
+			"queue on it; the proxy and the backend are not to blame.",
+		Next: "Run `tracepath -n ADDRESS` and compare the times and the hops with those of another day; " +
+			"look at the load of the lines on the way.",
+		Ask: "Ask the network team whether a route changed or a line is full since the start time.",
+	},
 	probe.CauseLoss: {
 		Happened: "the network loses packets",
 		Means:    "Some packets must be sent again, so some users wait a second or more; the programs are not slow.",

@@ -105,7 +105,10 @@ func (f *facts) resetBy() (nearer, itself bool) {
 		return false, false
 	}
 	s := failedStage(l)
-	return s != nil && s.Type == TCPRefused, s != nil && s.Type == TCPTimedOut
+	if s == nil {
+		return false, false
+	}
+	return s.Type == TCPRefused || s.Type == TLSReset, s.Type == TCPTimedOut && f.failed.Stage == StageConnect || s.Type == TLSTimedOut
 }
 
 // firstHop is what came back for a SYN that goes no further than the first router.

@@ -30,7 +30,7 @@ type looks struct {
 	failed bool
 	burst  time.Time
 	// ttl is with what TTL packets of a host arrive here.
-	ttl map[netip.Addr]ttlBounds
+	ttl map[netip.AddrPort]ttlBounds
 }
 
 // due tells whether a failure at a stage is to be looked at, and notes that it is.
@@ -127,6 +127,11 @@ func (r *round) looksFor(front *attempt, at StageName) (out []func() Lane) {
 		}
 	case StageTLS, StageRequest:
 		add(1, r.lookHalfClose(front.spec, front.addr))
+		if failed != nil && failed.Type == TLSReset {
+			tries := min(farResetTries, r.looking.left)
+			add(tries, r.lookFarReset(front, tries))
+			break
+		}
 		add(1, r.lookSmall(front, LookSmallSegments))
 		if at == StageTLS {
 			add(1, r.lookSmall(front, LookSmallHello))

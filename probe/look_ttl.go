@@ -44,16 +44,26 @@ func (r *round) lookFirstHop(front *attempt, look Look) func() Lane {
 
 // lookFarReset asks whose reset refuses us. Packets of a box that is nearer than the host arrive with a higher TTL; with
 // IP_MINTTL just above the host's, our kernel takes no notice of what the host sends, and a refusal that is still seen
-// comes from nearer. The host's TTL is found on its control port.
+// comes from nearer. The host's TTL is found on its control port. A reset in the middle of the handshake is asked about
+// on a connection that is deafened once it stands, and the TTL found on the port itself.
 func (r *round) lookFarReset(front *attempt, tries int) func() Lane {
-	control := r.t.plan.neighbour(front.addr.Addr())
-	if control == nil || tries < leastTTLTries {
+	spec, to := lookSpec(front.spec, LookFarReset), front.addr
+	spec.connect, spec.ep.ProxyProtocol = true, ""
+	known := r.t.plan.neighbour(to.Addr())
+	established := failedStage(front.lane).Stage == StageTLS
+	if established {
+		own := *spec
+		own.tls, own.name, own.addrs, own.port = nil, "", []netip.Addr{to.Addr()}, to.Port()
+		known = &own
+	}
+	if known == nil || tries < leastTTLTries {
 		return nil
 	}
-	spec, to := lookSpec(front.spec, LookFarReset), front.addr
-	spec.connect, spec.ep.ProxyProtocol, spec.tls = true, "", nil
+	if !established {
+		spec.tls = nil
+	}
 	return func() Lane {
-		ttl, ok := r.hostTTL(control, tries-1)
+		ttl, ok := r.hostTTL(known, tries-1)
 		if !ok {
 			l := spec.newLane()
 			l.Address = to.String()
@@ -62,10 +72,17 @@ func (r *round) lookFarReset(front *attempt, tries int) func() Lane {
 			l.Stages = append(l.Stages, s)
 			return *l
 		}
-		spec.options.minTTL = ttl + 1
+		nearer := socketOptions{minTTL: ttl + 1}
+		if !established {
+			spec.options = nearer
+		}
 		return r.look(spec, to, func(a *attempt) <-chan error {
-			a.until = time.Now().Add(2*ttlTime + 3*r.t.patient.usually(control, StageConnect))
-			pending, _ := a.connect()
+			a.until = time.Now().Add(2*ttlTime + 3*r.t.patient.usually(known, StageConnect))
+			pending, ok := a.connect()
+			if !ok || !established || nearer.apply(a.raw, to.Addr().Is6()) != nil {
+				return pending
+			}
+			pending, _ = a.handshake()
 			return pending
 		})
 	}
@@ -87,42 +104,42 @@ func (b ttlBounds) next() int {
 	return (b.low + b.high) / 2
 }
 
-// hostTTL is the TTL with which a host's packets arrive here, found by connecting to its control port with higher and
-// lower demands; ok is false when the tries did not suffice. What was found so far is used in the next round. A demand
+// hostTTL is the TTL with which a host's packets arrive here, found by connecting to an open port with higher and lower
+// demands; ok is false when the tries did not suffice. What was found so far is used in the next round. A demand
 // that was not met is made twice, because a packet can get lost.
-func (r *round) hostTTL(control *laneSpec, tries int) (ttl int, ok bool) {
-	host := control.addrs[0]
+func (r *round) hostTTL(open *laneSpec, tries int) (ttl int, ok bool) {
+	at := netip.AddrPortFrom(open.addrs[0], open.port)
 	if r.t.looks.ttl == nil {
-		r.t.looks.ttl = map[netip.Addr]ttlBounds{}
+		r.t.looks.ttl = map[netip.AddrPort]ttlBounds{}
 	}
-	b, known := r.t.looks.ttl[host]
-	if known && b.high-b.low == 1 && (!r.accepts(control, b.low) || r.accepts(control, b.high)) {
+	b, known := r.t.looks.ttl[at]
+	if known && b.high-b.low == 1 && (!r.accepts(open, b.low) || r.accepts(open, b.high)) {
 		known = false
 	}
 	if !known {
 		b = ttlBounds{0, 256}
 	}
 	for ; b.high-b.low > 1 && tries > 1; tries-- {
-		if middle := b.next(); r.accepts(control, middle) {
+		if middle := b.next(); r.accepts(open, middle) {
 			b.low = middle
 		} else {
 			b.high = middle
 		}
 	}
 	found := b.high-b.low == 1
-	if found && !known && r.accepts(control, b.high) {
+	if found && !known && r.accepts(open, b.high) {
 		b, found = ttlBounds{0, 256}, false
 	}
-	r.t.looks.ttl[host] = b
+	r.t.looks.ttl[at] = b
 	return b.low, found
 }
 
-// accepts tells that a connect to a host succeeds although nothing is taken from further than a TTL says.
-func (r *round) accepts(control *laneSpec, minTTL int) bool {
-	spec := lookSpec(control, LookFarReset)
+// accepts tells that a connect to an open port succeeds although nothing is taken from further than a TTL says.
+func (r *round) accepts(open *laneSpec, minTTL int) bool {
+	spec := lookSpec(open, LookFarReset)
 	spec.options.minTTL = minTTL
 	l := r.look(spec, netip.AddrPort{}, func(a *attempt) <-chan error {
-		a.until = time.Now().Add(ttlTime + 3*r.t.patient.usually(control, StageConnect))
+		a.until = time.Now().Add(ttlTime + 3*r.t.patient.usually(open, StageConnect))
 		pending, _ := a.connect()
 		return pending
 	})

@@ -22,15 +22,19 @@ const (
 // attempts that were left open still see an answer that comes later; one such answer gives back the full patience.
 type patience struct {
 	failures int
-	usual    map[string]map[StageName]time.Duration // by lane
+	// calm counts the rounds since the front last failed.
+	calm  int
+	usual map[string]map[StageName]time.Duration // by lane
 }
 
 // note takes a round that has ended.
 func (p *patience) note(lanes []Lane, frontFine bool) {
 	if frontFine {
 		p.failures = 0
+		p.calm++
 	} else {
 		p.failures++
+		p.calm = 0
 	}
 	if p.usual == nil {
 		p.usual = map[string]map[StageName]time.Duration{}
@@ -41,6 +45,7 @@ func (p *patience) note(lanes []Lane, frontFine bool) {
 			continue
 		}
 		p.learn(l)
+		p.average(l)
 	}
 }
 

@@ -144,6 +144,8 @@ type Stage struct {
 	Error    string    `json:"error,omitempty"`
 	// Errno is the symbolic name of the last system call's error, such as EMFILE.
 	Errno string `json:"errno,omitempty"`
+	// Unusual marks a slow stage that is slow by what it took before, not by what is expected of it.
+	Unusual bool `json:"unusual,omitempty"`
 	// ICMP is the error that a router or a host sent about this stage's packets; nil when there was none.
 	ICMP *ICMP `json:"icmp,omitempty"`
 	// RecordGot and RecordLength tell that the stage ended in the middle of a TLS record: so many of its bytes had come.

@@ -3,6 +3,9 @@ package probe
 // RuleSideLane is the rule by which a target is up although a lane beside the front fails.
 const RuleSideLane = "side-lane-blocked"
 
+// RuleUnusual is the rule by which a target is degraded because it serves much slower than it did before.
+const RuleUnusual = "slow-unusual"
+
 // rules is the table, in the order in which it is asked. A rule's name is shown in every verdict that it made.
 var rules = []rule{
 	// The prober itself: what we did not see we do not charge to anybody.
@@ -21,6 +24,7 @@ var rules = []rule{
 	{"certificate-expires", judgeExpiring},
 	{"dns-slow", judgeSlowDNS},
 	{"loss", judgeLoss},
+	{RuleUnusual, judgeUnusual},
 	{"slow", judgeSlow},
 	{"pool-backend", judgePoolBackend},
 	{"pool-hop", judgePoolHop},

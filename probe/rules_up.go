@@ -114,6 +114,34 @@ func judgeSlow(f *facts) *conclusion {
 	return degraded(because, suspect(LayerBackend, CauseSlow), suspect(LayerLink, CauseSlow), suspect(f.frontLayer(), CauseSlow))
 }
 
+// judgeUnusual: the front serves, much slower than it did before. A slow connect is the path's, whose round trip the kernel
+// measures by itself; a slow answer is the backend's when its own lane is as unusual.
+func judgeUnusual(f *facts) *conclusion {
+	if !f.front.fine() {
+		return nil
+	}
+	for i := range f.front.Stages {
+		s := &f.front.Stages[i]
+		if !s.Unusual {
+			continue
+		}
+		because := fmt.Sprintf("front/%s: took %s, %s", s.Stage, seconds(s.Duration.Std()), s.Error)
+		front, link, backend := suspect(f.frontLayer(), CauseSlow), suspect(LayerLink, CauseSlow), suspect(LayerBackend, CauseSlow)
+		switch {
+		case s.Stage == StageConnect:
+			return degraded(because, suspect(LayerNetwork, CauseSlow), front).lean()
+		case s.Stage == StageTLS:
+			return degraded(because, front, suspect(LayerNetwork, CauseLoss)).lean()
+		case anyOf(f.backends, (*Lane).slow):
+			return degraded(because, backend).agreed(all(f.backends, (*Lane).slow))
+		case f.backendsFine():
+			return degraded(because, front, link)
+		}
+		return degraded(because, backend, link, front)
+	}
+	return nil
+}
+
 // judgePoolBackend: the front was served this time, but one of several backends does not serve when asked directly. A
 // connect that stays silent may only mean that the direct way is closed to us.
 func judgePoolBackend(f *facts) *conclusion {

@@ -82,8 +82,11 @@ func farResetSentence(s *Stage, who string) string {
 	switch {
 	case s.Outcome == NoData:
 		return ""
-	case s.Type == TCPRefused:
-		return who + ", with packets of the host itself ignored for their TTL: still refused, by a nearer box"
+	case s.Type == TCPRefused, s.Type == TLSReset:
+		return who + ", with packets of the host itself ignored for their TTL: still " + map[Type]string{TCPRefused: "refused", TLSReset: "reset"}[s.Type] +
+			", by a nearer box"
+	case s.Type == TLSTimedOut:
+		return who + ", with packets of the host itself ignored for their TTL: no reset, so it is the host's own"
 	case s.Type == TCPTimedOut:
 		return who + ", with packets of the host itself ignored for their TTL: no refusal, so it is the host's own"
 	}

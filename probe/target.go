@@ -113,6 +113,7 @@ func (t *Target) Round(ctx context.Context, due time.Time, by Trigger) Result {
 	r.run()
 	t.noteServed(r.lanes)
 	res.Lanes = r.lanes
+	t.patient.mark(r.lanes)
 	t.patient.note(r.lanes, r.frontFine())
 	t.looks.ended(r.frontFine())
 	t.paths.note(r.lanes)
