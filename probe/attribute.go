@@ -68,7 +68,7 @@ func withReason(because string, evidence []string) []string {
 	if because == "" {
 		return evidence
 	}
-	out := []string{because}
+	out := append(make([]string, 0, len(evidence)+1), because)
 	for _, e := range evidence {
 		if !strings.HasPrefix(because, e) && !strings.HasPrefix(e, because) {
 			out = append(out, e)

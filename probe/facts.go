@@ -23,38 +23,62 @@ type facts struct {
 	held     *Lane   // the front's, if requests are asked on it
 	// heldOpens are all held-open connections, the front's first: each hop's, backend's and control port's too.
 	heldOpens []*Lane
+
+	// earlier is what was asked of the past already.
+	earlier recollection
 }
 
 func newFacts(now *Result, past []*Result) *facts {
 	f := &facts{now: now, past: past}
+	groups := [...]*[]*Lane{&f.others, &f.hops, &f.backends, &f.controls, &f.vantage, &f.looks, &f.heldOpens}
+	n := len(now.Lanes)
+	room := make([]*Lane, len(groups)*n) // one piece for all groups, of which each could get every lane
+	for i, g := range groups {
+		*g = room[i*n : i*n : (i+1)*n]
+	}
 	for i := range now.Lanes {
 		l := &now.Lanes[i]
-		switch {
-		case l.Look != "":
-			f.looks = append(f.looks, l)
-		case l.Lane == LaneFront && l.Extra:
-			f.others = append(f.others, l)
-		case l.Lane == LaneFront:
-			f.front, f.failed = l, failedStage(l)
-		case l.Lane == LaneVia:
-			f.hops = append(f.hops, l)
-		case l.Lane == LaneBackend:
-			f.backends = append(f.backends, l)
-		case l.Lane == LaneControl:
-			f.controls = append(f.controls, l)
-		case l.Lane == LaneVantage:
-			f.vantage = append(f.vantage, l)
-		case l.Lane == LaneHeldOpen:
-			f.heldOpens = append(f.heldOpens, l)
-			if l.Of == "" && (l.HeldOpen == nil || !l.HeldOpen.Mute) {
-				f.held = l
-			}
+		if g := f.group(l); g != nil {
+			*g = append(*g, l)
 		}
+		f.takeMain(l)
 	}
 	if f.front == nil {
 		f.front = &Lane{Lane: LaneFront}
 	}
 	return f
+}
+
+// group is where a lane stands among the others of its kind; nil for the front.
+func (f *facts) group(l *Lane) *[]*Lane {
+	switch {
+	case l.Look != "":
+		return &f.looks
+	case l.Lane == LaneFront && l.Extra:
+		return &f.others
+	case l.Lane == LaneVia:
+		return &f.hops
+	case l.Lane == LaneBackend:
+		return &f.backends
+	case l.Lane == LaneControl:
+		return &f.controls
+	case l.Lane == LaneVantage:
+		return &f.vantage
+	case l.Lane == LaneHeldOpen:
+		return &f.heldOpens
+	}
+	return nil
+}
+
+// takeMain keeps a lane that is the front's, or its old connection.
+func (f *facts) takeMain(l *Lane) {
+	switch {
+	case l.Look != "":
+	case l.Lane == LaneFront && !l.Extra:
+		f.front, f.failed = l, failedStage(l)
+	case l.Lane == LaneHeldOpen && l.Of == "" && (l.HeldOpen == nil || !l.HeldOpen.Mute):
+		f.held = l
+	}
 }
 
 // at tells that the front failed at a stage, and with one of the types, if any are given.
@@ -64,7 +88,12 @@ func (f *facts) at(s StageName, types ...Type) bool {
 
 // fine tells that every stage of the lane went well, and that there was one.
 func (l *Lane) fine() bool {
-	return len(l.Stages) > 0 && !slices.ContainsFunc(l.Stages, func(s Stage) bool { return !s.Good() })
+	for i := range l.Stages {
+		if !l.Stages[i].Good() {
+			return false
+		}
+	}
+	return len(l.Stages) > 0
 }
 
 // blind tells that we could not look through this lane.
@@ -82,12 +111,16 @@ func (l *Lane) answered() bool {
 	return s != nil && (s.Good() || s.Type == TCPRefused && (s.TCPInfo == nil || s.TCPInfo.State != tcpinfo.SynSent))
 }
 
-// served tells that the lane is known to have gone well before: by itself, or in an earlier round.
-func (f *facts) served(l *Lane) bool {
-	return !l.Served.IsZero() || slices.ContainsFunc(f.past, func(r *Result) bool {
-		return slices.ContainsFunc(r.Lanes, func(o Lane) bool { return o.Lane == l.Lane && o.Hop == l.Hop && !o.Extra && o.fine() })
-	})
+// clocks are the time that the far end told, and ours when its answer had come; ok is false when it told none.
+func (l *Lane) clocks() (theirs, ours time.Time, ok bool) {
+	if l.HTTP == nil || l.HTTP.Date.IsZero() || len(l.Stages) == 0 {
+		return theirs, ours, false
+	}
+	return l.HTTP.Date, l.Stages[len(l.Stages)-1].Ended(), true
 }
+
+// served tells that the lane is known to have gone well before: by itself, or in an earlier round.
+func (f *facts) served(l *Lane) bool { return !l.Served.IsZero() || f.servedBefore(l) }
 
 // accuses tells that a lane past the usual way fails and that this is news: one that never worked while users were
 // served is just closed to us, unless the same way to another of its role is open.
@@ -216,19 +249,6 @@ func (f *facts) heldInfo() *tcpinfo.Info {
 
 // otherAddressServes: the front's name leads to another address, and that one is fine.
 func (f *facts) otherAddressServes() bool { return anyOf(f.others, (*Lane).fine) }
-
-// wasSilentBefore: an earlier round of this incident saw the front's handshake or request acknowledged and unanswered.
-func (f *facts) wasSilentBefore() bool {
-	return slices.ContainsFunc(f.past, func(r *Result) bool {
-		for i := range r.Lanes {
-			l := &r.Lanes[i]
-			if l.Lane == LaneFront && l.Look == "" && l.Address == f.front.Address && l.failedWith(TLSTimedOut) && silent(failedStage(l).TCPInfo) {
-				return true
-			}
-		}
-		return false
-	})
-}
 
 // silent: all of ours arrived in the peer's kernel, and nothing came back.
 func silent(i *tcpinfo.Info) bool {

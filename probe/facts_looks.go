@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"slices"
 	"time"
 
 	"github.com/whichlayer/whichlayer/probe/tcpinfo"
@@ -26,27 +25,12 @@ func (f *facts) lookAt(k Look, kind LaneKind, hop string) *Lane {
 	if f.failed == nil {
 		return nil
 	}
-	for _, r := range slices.Backward(f.past) {
-		if !f.sameFailure(r) {
-			return nil
-		}
-		for i := range r.Lanes {
-			if is(&r.Lanes[i]) {
-				return &r.Lanes[i]
-			}
+	for _, l := range f.pastLooks() {
+		if is(l) {
+			return l
 		}
 	}
 	return nil
-}
-
-// sameFailure tells that the front failed in an earlier round as it does now.
-func (f *facts) sameFailure(r *Result) bool {
-	l := frontLane(r)
-	if l == nil {
-		return false
-	}
-	s := failedStage(l)
-	return s != nil && l.Address == f.front.Address && s.Stage == f.failed.Stage && s.Type == f.failed.Type
 }
 
 // reaction is what the process at the front did about a fresh connection whose other side was closed at once; empty if

@@ -23,8 +23,9 @@ const (
 type patience struct {
 	failures int
 	// calm counts the rounds since the front last failed.
-	calm  int
-	usual map[string]map[StageName]time.Duration // by lane
+	calm int
+	// usual is the longest duration lately, typical a moving average; both by lane.
+	usual, typical map[string]map[StageName]time.Duration
 }
 
 // note takes a round that has ended.

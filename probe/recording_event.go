@@ -85,8 +85,11 @@ func recordable(x *Result) error {
 	}
 	for i := range x.Lanes {
 		l := &x.Lanes[i]
-		if l.HeldOpen != nil && l.HeldOpen.Usual < 0 {
+		switch {
+		case l.HeldOpen != nil && l.HeldOpen.Usual < 0:
 			return fmt.Errorf("a negative time in lane %s", clip(string(l.Lane), 40))
+		case l.Lane == LaneHeldOpen && l.HeldOpen == nil:
+			return errors.New("a held-open connection without its history")
 		}
 		for j := range l.Stages {
 			s := &l.Stages[j]

@@ -15,6 +15,16 @@ func FuzzRecording(f *testing.F) {
 	f.Add([]byte(realHeader + realRound + "\n" + realRound))
 	f.Add([]byte(`{"event":"result","time":"2026-11-22T14:03:10Z","target":"orders","verdict":{"state":"down"},"lanes":[{"lane":"front",` +
 		`"stages":[{"stage":"tls","outcome":"failed","started":"2026-11-22T14:03:07Z","duration_seconds":3}]}]}`))
+	for _, lane := range []string{
+		`{"lane":"heldopen","stages":[{"stage":"request","outcome":"ok"}]}`,
+		`{"lane":"backend","http":{"status":200,"date":"2026-11-22T14:03:07Z"}}`,
+		`{"lane":"control","look":"exchange","extra":true,"stages":[{"stage":"connect","outcome":"ok"}]}`,
+		`{"lane":"front","look":"half_close","extra":true,"stages":[{"stage":"connect","outcome":"ok"}]}`,
+	} {
+		f.Add([]byte(`{"event":"result","time":"2026-11-22T14:03:10Z","target":"orders","verdict":{"state":"down"},"lanes":[{"lane":"front",` +
+			`"tls":{"not_before":"2020-01-01T00:00:00Z"},"stages":[{"stage":"tls","outcome":"failed","type":"tls.cert.date_invalid",` +
+			`"started":"2026-11-22T14:03:07Z","duration_seconds":3}]},` + lane + `]}`))
+	}
 	f.Add(zipped(f, []byte(realHeader+realRound+"\n")))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		reader := probe.NewRecordingReader("fuzz", bytes.NewReader(data))

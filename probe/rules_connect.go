@@ -111,7 +111,7 @@ func (f *facts) behindBalancer() (Suspect, bool) {
 // servedWhileRefused: in an earlier round of this incident new connections were refused and the old one served.
 func (f *facts) servedWhileRefused() bool {
 	return slices.ContainsFunc(f.past, func(r *Result) bool {
-		p := newFacts(r, nil)
+		p := glance(r)
 		return p.at(StageConnect, TCPRefused) && p.heldServes()
 	})
 }

@@ -2,7 +2,6 @@ package probe
 
 import (
 	"fmt"
-	"slices"
 )
 
 // standIn tells whether the address that the name should lead to serves when it is addressed directly.
@@ -68,8 +67,11 @@ func judgeWrongAddress(f *facts) *conclusion {
 // judgeFormerServers: resolv.conf names other servers than it did when the name resolved; those of now are dead, and those
 // of then answer.
 func judgeFormerServers(f *facts) *conclusion {
+	if !f.at(StageResolve, DNSTimedOut, DNSUnreachable) {
+		return nil
+	}
 	l := f.nameLook(LookFormerServers)
-	if l == nil || !l.fine() || !f.at(StageResolve, DNSTimedOut, DNSUnreachable) {
+	if l == nil || !l.fine() {
 		return nil
 	}
 	return ours(fmt.Sprintf("prober: %s; %s, which resolv.conf named before, answers", f.failed.Error, l.Address),
@@ -180,14 +182,9 @@ func (f *facts) nameLook(k Look) *Lane {
 			return l
 		}
 	}
-	for _, r := range slices.Backward(f.past) {
-		for i := range r.Lanes {
-			if l := &r.Lanes[i]; l.Look == k {
-				return l
-			}
-		}
-		if resolved(r) {
-			break
+	for _, l := range f.pastNameLooks() {
+		if l.Look == k {
+			return l
 		}
 	}
 	return nil
@@ -195,10 +192,12 @@ func (f *facts) nameLook(k Look) *Lane {
 
 // resolved tells that the front's name resolved in a round.
 func resolved(r *Result) bool {
-	return slices.ContainsFunc(r.Lanes, func(l Lane) bool {
-		s := l.stage(StageResolve)
-		return l.Lane == LaneFront && !l.Extra && s != nil && s.Good()
-	})
+	l := frontLane(r)
+	if l == nil {
+		return false
+	}
+	s := l.stage(StageResolve)
+	return s != nil && s.Good()
 }
 
 // namesHeard: the name servers answer some questions over UDP: one address family's, another name's, or in between.

@@ -177,11 +177,8 @@ func judgeClock(f *facts) *conclusion {
 		return nil
 	}
 	for _, b := range f.backends {
-		if b.HTTP == nil || b.HTTP.Date.IsZero() {
-			continue
-		}
-		theirs, ours := b.HTTP.Date, b.Stages[len(b.Stages)-1].Ended()
-		if theirs.Sub(ours).Abs() > clockSlack && theirs.After(f.front.TLS.NotBefore) && theirs.Before(f.front.TLS.NotAfter) {
+		theirs, ours, ok := b.clocks()
+		if ok && theirs.Sub(ours).Abs() > clockSlack && theirs.After(f.front.TLS.NotBefore) && theirs.Before(f.front.TLS.NotAfter) {
 			return ourClock(fmt.Sprintf("prober: our clock says %s, backend %s says %s, and by that the certificate is valid",
 				stamp(ours), b.Hop, stamp(theirs)))
 		}
@@ -226,7 +223,8 @@ func judgeVantage(f *facts) *conclusion {
 const leastOthers = 2
 
 // lanesBut are the lanes of the target that look from here and now, other than one and the vantage.
-func (f *facts) lanesBut(x *Lane) (out []*Lane) {
+func (f *facts) lanesBut(x *Lane) []*Lane {
+	out := make([]*Lane, 0, len(f.now.Lanes))
 	for i := range f.now.Lanes {
 		if l := &f.now.Lanes[i]; l != x && l.Look == "" && l.Lane != LaneVantage && l.Lane != LaneHeldOpen {
 			out = append(out, l)

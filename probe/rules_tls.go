@@ -193,7 +193,7 @@ func (f *facts) culpritSilent() bool {
 // wasFrozen: an earlier round of this incident saw new connections and the old one acknowledged and silent.
 func (f *facts) wasFrozen() bool {
 	return slices.ContainsFunc(f.past, func(r *Result) bool {
-		p := newFacts(r, nil)
+		p := glance(r)
 		return p.heldSilent() && (p.at(StageTLS, TLSTimedOut) || p.at(StageConnect, TCPTimedOut))
 	})
 }
@@ -248,7 +248,8 @@ func failedType(f *facts) Type {
 // clockAgrees: a host of the service tells the time that we have.
 func (f *facts) clockAgrees() bool {
 	return anyOf(slices.Concat(f.backends, f.hops, []*Lane{f.front}), func(b *Lane) bool {
-		return b.HTTP != nil && !b.HTTP.Date.IsZero() && b.HTTP.Date.Sub(b.Stages[len(b.Stages)-1].Ended()).Abs() <= clockSlack
+		theirs, ours, ok := b.clocks()
+		return ok && theirs.Sub(ours).Abs() <= clockSlack
 	})
 }
 

@@ -3,6 +3,7 @@ package probe
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -10,7 +11,8 @@ import (
 )
 
 // evidence is a sentence for each lane that says something: the front's failure, and what the others saw.
-func (f *facts) evidence() (out []string) {
+func (f *facts) evidence() []string {
+	out := make([]string, 0, len(f.now.Lanes)+2)
 	for i := range f.now.Lanes {
 		l := &f.now.Lanes[i]
 		if s := sentence(l); s != "" {
@@ -65,11 +67,11 @@ func sentence(l *Lane) string {
 	case s == nil && l.Lane == LaneHeldOpen && l.Of != "":
 		return "" // the lane itself says as much
 	case s == nil:
-		return title(l) + ": " + good(l)
+		return good(title(l), l)
 	case l.Lane == LaneHeldOpen:
 		return title(l) + ": " + heldSentence(l, s)
 	case l.Lane == LaneVantage && l.answered():
-		return fmt.Sprintf("%s: answers (refuses) in %s", title(l), seconds(s.Duration.Std()))
+		return title(l) + ": answers (refuses) in " + seconds(s.Duration.Std())
 	case s.Type == TLSTimedOut || s.Type == HTTPTimedOut || s.Type == AppTimedOut:
 		return strings.Replace(acked(s), "front", title(l), 1)
 	case s.Type == TCPTimedOut && s.TCPInfo != nil:
@@ -78,26 +80,30 @@ func sentence(l *Lane) string {
 	return fmt.Sprintf("%s/%s: %s after %s", title(l), s.Stage, s.Error, seconds(s.Duration.Std()))
 }
 
-// good says what a lane that went well saw.
-func good(l *Lane) string {
-	var total Seconds
-	for _, s := range l.Stages {
-		total += s.Duration
-	}
-	took := " in " + seconds(total.Std())
+// good says what a lane that went well saw, behind the words for whose lane it is. Most rounds are such, so it makes one
+// string and nothing else.
+func good(who string, l *Lane) string {
+	room := make([]byte, 0, 128)
+	say := append(append(room, who...), ": "...)
 	switch {
 	case l.Lane == LaneHeldOpen && l.HeldOpen.Mute:
-		return fmt.Sprintf("the peer's kernel answers on the connection of %s", stamp(l.HeldOpen.Since))
+		return string(appendStamp(append(say, "the peer's kernel answers on the connection of "...), l.HeldOpen.Since))
 	case l.Lane == LaneHeldOpen:
-		return fmt.Sprintf("answers on the connection of %s", stamp(l.HeldOpen.Since))
+		return string(appendStamp(append(say, "answers on the connection of "...), l.HeldOpen.Since))
 	case l.HTTP != nil:
-		return fmt.Sprintf("HTTP %d%s", l.HTTP.Status, took)
+		say = strconv.AppendInt(append(say, "HTTP "...), int64(l.HTTP.Status), 10)
 	case l.stage(StageRequest) != nil:
-		return "dialogue as expected" + took
+		say = append(say, "dialogue as expected"...)
 	case l.stage(StageTLS) != nil:
-		return "TLS handshake" + took
+		say = append(say, "TLS handshake"...)
+	default:
+		say = append(say, "connected"...)
 	}
-	return "connected" + took
+	var total Seconds
+	for i := range l.Stages {
+		total += l.Stages[i].Duration
+	}
+	return string(append(append(say, " in "...), rounded(total.Std()).String()...))
 }
 
 // heldSentence says what is wrong on a held-open connection.
@@ -175,7 +181,7 @@ func (f *facts) cleared(suspects []Suspect) (out []Cleared) {
 		clear(LayerHost, "the host at "+hostOf(f.front.Address)+" answers")
 	}
 	if f.backendsFine() {
-		clear(LayerBackend, f.backends[0].Address+" answers directly: "+good(f.backends[0]))
+		clear(LayerBackend, good(f.backends[0].Address+" answers directly", f.backends[0]))
 	}
 	return out
 }
@@ -185,18 +191,24 @@ func (f *facts) dataLost() bool {
 }
 
 // seconds shows a duration with three significant digits at most.
-func seconds(d time.Duration) string {
+func seconds(d time.Duration) string { return rounded(d).String() }
+
+func rounded(d time.Duration) time.Duration {
 	switch {
 	case d < time.Millisecond:
-		return d.Round(10 * time.Microsecond).String()
+		return d.Round(10 * time.Microsecond)
 	case d < time.Second:
-		return d.Round(100 * time.Microsecond).String()
+		return d.Round(100 * time.Microsecond)
 	}
-	return d.Round(10 * time.Millisecond).String()
+	return d.Round(10 * time.Millisecond)
 }
 
 // stamp is an instant as evidence shows it: UTC, to the millisecond.
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000 UTC") }
+func stamp(t time.Time) string { return string(appendStamp(nil, t)) }
+
+func appendStamp(b []byte, t time.Time) []byte {
+	return t.UTC().AppendFormat(b, "2006-01-02 15:04:05.000 UTC")
+}
 
 func orNothing(before, s string) string {
 	if s == "" {

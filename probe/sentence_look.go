@@ -40,28 +40,38 @@ func halfCloseSentence(l *Lane, who, took string) string {
 	case ReactionNone:
 		return fmt.Sprintf("%s, a fresh connection half-closed at once: no reaction of its process in %s", who, took)
 	case ReactionClosed, ReactionReset, ReactionData:
-		words := map[Reaction]string{ReactionClosed: "closes", ReactionReset: "resets it", ReactionData: "says something"}
-		return fmt.Sprintf("%s, a fresh connection half-closed at once: its process lives, it %s within %s", who, words[l.Reaction], took)
+		return fmt.Sprintf("%s, a fresh connection half-closed at once: its process lives, it %s within %s", who, l.Reaction.does(), took)
 	}
-	return fmt.Sprintf("%s, a fresh connection to half-close: %s", who, failedStage(l).Error)
+	return who + ", a fresh connection to half-close: " + l.outcome()
+}
+
+// does says what a living process does.
+func (r Reaction) does() string {
+	switch r {
+	case ReactionClosed:
+		return "closes"
+	case ReactionReset:
+		return "resets it"
+	}
+	return "says something"
 }
 
 func smallSentence(l *Lane, who string) string {
 	if s := failedStage(l); s != nil {
 		return fmt.Sprintf("%s: fails too, %s: %s", who, s.Stage, s.Error)
 	}
-	return who + ": " + good(l)
+	return good(who, l)
 }
 
 func exchangeSentence(l *Lane, who string) string {
 	small, large := l.stage(StageRequest), l.stage(StageResponse)
 	switch {
 	case small == nil:
-		return fmt.Sprintf("%s: %s", who, failedStage(l).Error)
+		return who + ": " + l.outcome()
 	case !small.Good():
-		return fmt.Sprintf("%s: a few bytes are %s", who, small.Error)
+		return who + ": a few bytes are " + small.Error
 	case large != nil && !large.Good():
-		return fmt.Sprintf("%s: a few bytes arrive, a packet of 1400 is %s", who, large.Error)
+		return who + ": a few bytes arrive, a packet of 1400 is " + large.Error
 	}
 	return who + ": a few bytes and a packet of 1400 arrive"
 }
@@ -104,12 +114,22 @@ func burstSentence(l *Lane, who string) string {
 }
 
 func dnsLookSentence(l *Lane, took string) string {
-	how := map[Look]string{
-		LookDNSOverTCP: "the same question over TCP", LookSystemResolver: "the same question to the system's resolver",
-		LookOtherName: "another question to the same server", LookFormerServers: "the same question to the servers of before",
-	}[l.Look]
+	who := l.Look.question() + " (" + l.Address + "): "
 	if s := failedStage(l); s != nil {
-		return fmt.Sprintf("%s (%s): %s after %s", how, l.Address, s.Error, took)
+		return who + s.Error + " after " + took
 	}
-	return fmt.Sprintf("%s (%s): answered in %s", how, l.Address, took)
+	return who + "answered in " + took
+}
+
+// question says what a look asked a name server.
+func (k Look) question() string {
+	switch k {
+	case LookDNSOverTCP:
+		return "the same question over TCP"
+	case LookSystemResolver:
+		return "the same question to the system's resolver"
+	case LookOtherName:
+		return "another question to the same server"
+	}
+	return "the same question to the servers of before"
 }
