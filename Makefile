@@ -10,6 +10,7 @@ LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.da
 # The race detector needs a C compiler; without one the tests run without it, and say so.
 RACE     := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 FUZZTIME ?= 10s
+SOAK ?= 30m
 
 LINT        := bin/golangci-lint-v2.15.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -40,6 +41,10 @@ test: deps vet ## run every test: race detector, then real stunnel, nginx and ha
 .PHONY: race
 race: ## run the tests of every package twice under the race detector, without the chain tests
 	go test -race -count 2 -timeout 20m -skip '^TestChain' ./...
+
+.PHONY: soak
+soak: deps ## watch a healthy chain under 1 % and 5 % random loss for SOAK (30m): no incident may open
+	WHICHLAYER_SOAK=$(SOAK) go test -timeout 24h -run '^TestChainLoss$$' -v ./cmd/whichlayer
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (10s)
