@@ -56,7 +56,7 @@ func judgeLargeLost(f *facts) *conclusion {
 	switch {
 	case f.smallWorks() && facts > 1:
 		return down(fmt.Sprintf("front/%s: stalls, and is served in the same round when no packet is large: the path drops large packets",
-			f.failed.Stage), s).agreed(true)
+			f.failed.Stage), s).agreed(f.largeLost() || len(f.past) > 0 && f.sameFailure(f.past[len(f.past)-1]))
 	case f.largeLost() && (hole || unheard || f.lives()):
 		return down(fmt.Sprintf("front/%s: stalls, and a full packet to another port of the host is lost while a few bytes get through",
 			f.failed.Stage), s).agreed(true)

@@ -104,14 +104,22 @@ func judgeSlow(f *facts) *conclusion {
 	switch {
 	case longest.Stage == StageConnect:
 		return degraded(because, suspect(LayerNetwork, CauseLoss), suspect(f.frontLayer(), CauseSlow)).lean()
+	case longest.resentSome():
+		return degraded(because+", after packets had been lost and sent again", suspect(LayerNetwork, CauseLoss), suspect(f.frontLayer(), CauseSlow)).lean()
 	case longest.Stage == StageTLS:
-		return degraded(because, suspect(f.frontLayer(), CauseSlow))
+		return degraded(because, suspect(f.frontLayer(), CauseSlow), suspect(LayerNetwork, CauseLoss)).lean()
 	case anyOf(f.backends, (*Lane).slow):
 		return degraded(because, suspect(LayerBackend, CauseSlow)).agreed(all(f.backends, (*Lane).slow))
 	case all(f.backends, (*Lane).fine):
 		return degraded(because, suspect(f.frontLayer(), CauseSlow), suspect(LayerLink, CauseSlow))
 	}
 	return degraded(because, suspect(LayerBackend, CauseSlow), suspect(LayerLink, CauseSlow), suspect(f.frontLayer(), CauseSlow))
+}
+
+// resentSome tells that packets of the stage's connection were lost, in one direction or the other.
+func (s *Stage) resentSome() bool {
+	i := s.TCPInfo
+	return i.Timeouts() > 0 || i != nil && (i.RcvOOO > 0 || i.TotalRetrans > i.DSACKDups)
 }
 
 // judgeUnusual: the front serves, much slower than it did before. A slow connect is the path's, whose round trip the kernel
