@@ -65,7 +65,7 @@ func judgeRefused(f *facts) *conclusion {
 			filter, suspect(LayerProber, CauseLocalFirewall)).lean()
 	case nearer:
 		return down("front/connect: refused by a box that is nearer than the host: its reset arrives with a higher TTL than the host's packets", filter).
-			agreed(f.heldReset() || f.heldServes()).also(f.heldClosed(), dead).lean()
+			agreed(f.heldServes()).also(f.heldClosed() || f.heldReset(), dead).lean()
 	case refused:
 		return down("front/connect: refused at once, and no hop behind the balancer serves when addressed directly",
 			behind, dead, filter).lean()
