@@ -33,6 +33,9 @@ func (f *facts) lookAt(k Look, kind LaneKind, hop string) *Lane {
 	return nil
 }
 
+// failedSoBefore tells that the front failed in the last round as it does now.
+func (f *facts) failedSoBefore() bool { return len(f.past) > 0 && f.sameFailure(f.past[len(f.past)-1]) }
+
 // reaction is what the process at the front did about a fresh connection whose other side was closed at once; empty if
 // it was not asked.
 func (f *facts) reaction() Reaction { return reactionOf(f.look(LookHalfClose)) }
@@ -70,15 +73,39 @@ func (f *facts) largeLost() bool {
 	return small != nil && small.Good() && large != nil && large.Type == AppTimedOut // one that hangs up got it
 }
 
-// hostMute tells that the control port of the front's host took what we said and said nothing at all: all processes of
-// the host may be stuck, not just one.
-func (f *facts) hostMute() bool {
+// largeTaken tells that the kernel of the front's host acknowledged a full packet on another port.
+func (f *facts) largeTaken() bool {
 	l := f.look(LookExchange)
 	if l == nil {
 		return false
 	}
-	s := l.stage(StageRequest)
-	return s != nil && s.Good() && s.TCPInfo != nil && s.TCPInfo.BytesReceived == 0
+	large := l.stage(StageResponse)
+	return large != nil && large.Good()
+}
+
+// hostMute tells that the control port of the front's host took what we said and said nothing at all: all processes of
+// the host may be stuck, not just one.
+func (f *facts) hostMute() bool {
+	i := f.exchanged()
+	return i != nil && i.BytesReceived == 0
+}
+
+// hostTalks tells that a process on the control port of the front's host said something.
+func (f *facts) hostTalks() bool {
+	i := f.exchanged()
+	return i != nil && i.BytesReceived > 0
+}
+
+// exchanged is what the kernel counted after the control port of the front's host took a few bytes; nil if it did not.
+func (f *facts) exchanged() *tcpinfo.Info {
+	l := f.look(LookExchange)
+	if l == nil {
+		return nil
+	}
+	if s := l.stage(StageRequest); s != nil && s.Good() {
+		return s.TCPInfo
+	}
+	return nil
 }
 
 // resetBy tells who refuses: nearer, a box between us and the host; itself, the host or a box as far away; neither if

@@ -79,8 +79,13 @@ func (r *round) lookFarReset(front *attempt, tries int) func() Lane {
 		return r.look(spec, to, func(a *attempt) <-chan error {
 			a.until = time.Now().Add(2*ttlTime + 3*r.t.patient.usually(known, StageConnect))
 			pending, ok := a.connect()
-			if !ok || !established || nearer.apply(a.raw, to.Addr().Is6()) != nil {
+			if !ok || !established {
 				return pending
+			}
+			if err := nearer.apply(a.raw, to.Addr().Is6()); err != nil || a.tcpInfo().Ended() {
+				a.lane.Stages[0].Outcome = NoData
+				a.lane.Stages[0].Error = "ended before it could be deafened"
+				return nil
 			}
 			pending, _ = a.handshake()
 			return pending

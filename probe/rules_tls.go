@@ -14,7 +14,7 @@ func (f *facts) stalled() bool {
 // does not want data yet: a packet filter that answers for hosts before it asks them (RFC 4987, 3.6), or a process that
 // does not read.
 func judgeHeldBack(f *facts) *conclusion {
-	if !f.stalled() || !f.failed.TCPInfo.HeldBack() || f.failed.TCPInfo.BytesAcked > 0 {
+	if !f.stalled() || !f.failed.TCPInfo.Waiting() || f.failed.TCPInfo.BytesAcked > 0 {
 		return nil
 	}
 	return down(fmt.Sprintf("front/%s: connected, but the peer takes no data: %d bytes wait for its window", f.failed.Stage, f.failed.TCPInfo.NotSent),
@@ -34,7 +34,8 @@ func judgeStranger(f *facts) *conclusion {
 // judgeLargeLost: packets of full size do not get through and small ones do: a router or tunnel on the way carries less
 // and does not say so (RFC 2923, 2.1), or a policer lets only small ones pass. That the front works with small segments may
 // be luck when only some connections fail; another fact must say the same: a hole in what we received, our own large
-// segments unconfirmed, or a full packet lost on another port of the host.
+// segments unconfirmed, or a full packet lost on another port of the host. Unconfirmed segments alone may have been dropped
+// by the host that they reached, the more so when another port of it takes a full packet.
 func judgeLargeLost(f *facts) *conclusion {
 	if !f.stalled() || !f.smallWorks() && !f.largeLost() {
 		return nil
@@ -52,21 +53,24 @@ func judgeLargeLost(f *facts) *conclusion {
 	if !f.smallWorks() {
 		cause = CauseThrottled // nothing works in time, but the large packets are what is lost
 	}
-	s := suspect(LayerNetwork, cause)
+	s, taker := suspect(LayerNetwork, cause), f.frontLayer()
 	switch {
 	case f.smallWorks() && facts > 1:
 		return down(fmt.Sprintf("front/%s: stalls, and is served in the same round when no packet is large: the path drops large packets",
-			f.failed.Stage), s).agreed(f.largeLost() || len(f.past) > 0 && f.sameFailure(f.past[len(f.past)-1]))
+			f.failed.Stage), s).
+			agreed(f.largeLost() || hole && f.failedSoBefore()).also(!hole && f.largeTaken(), suspect(taker, CauseUnknown)).lean()
 	case f.largeLost() && (hole || unheard || f.lives()):
 		return down(fmt.Sprintf("front/%s: stalls, and a full packet to another port of the host is lost while a few bytes get through",
-			f.failed.Stage), s).agreed(true)
+			f.failed.Stage), s).
+			agreed(hole || unheard).also(!hole && !unheard, suspect(taker, CauseNoAnswer)).lean()
 	}
 	return nil
 }
 
 // judgeDataDropped: the handshake of TCP passed, our data is not acknowledged, and timers fired for it: the kernel at
 // the far end does not get it. A listener whose queue overflowed in the middle of the handshake looks the same; there
-// the old connection's data is acknowledged, and its process does not react to a half-close.
+// the old connection's data is acknowledged, and its process does not react to a half-close, unless it is only too slow
+// and its queue overflows now and then. A host that is out of memory for what it receives drops data too.
 func judgeDataDropped(f *facts) *conclusion {
 	if !f.stalled() || !f.failed.TCPInfo.Unheard() {
 		return nil
@@ -82,7 +86,8 @@ func judgeDataDropped(f *facts) *conclusion {
 		cause = CauseLoss
 	}
 	if f.lives() {
-		return down(because+"; a half-closed connection without data is answered, so its process lives", suspect(LayerNetwork, cause)).agreed(true)
+		return down(because+"; a half-closed connection without data is answered, so its process lives", suspect(LayerNetwork, cause)).
+			also(i.BytesReceived == 0, suspect(f.frontLayer(), CauseQueueFull)).lean()
 	}
 	return down(because, suspect(LayerNetwork, cause)).
 		also(i.BytesReceived == 0 && !f.heldUnheard(), suspect(f.frontLayer(), CauseQueueFull)).lean()
@@ -120,7 +125,7 @@ func (s *Stage) ended() bool {
 
 // judgeTLSSilent: the peer's kernel took our ClientHello and its process said nothing. Data dropped on the way back
 // looks alike from here. What tells is whether the process reacts to a half-close, which needs no data, and what becomes
-// of the old connection.
+// of the old connection. A packet filter that answers for a host which it does not reach takes all and says nothing too.
 func judgeTLSSilent(f *facts) *conclusion {
 	if !f.at(StageTLS, TLSTimedOut) {
 		return nil
@@ -140,8 +145,10 @@ func judgeTLSSilent(f *facts) *conclusion {
 		return down(fmt.Sprintf("front/tls: the handshake stopped after %d bytes, %d retransmission timeouts", i.BytesReceived, i.Timeouts()),
 			suspect(LayerNetwork, CauseLoss), suspect(layer, CauseSlow))
 	case f.culpritStuck():
+		agree := (f.culpritSilent() || same > 0) && !f.heldUnheard()
 		return down(acked(f.failed)+", and its process does not react to a half-closed connection either", frozen).
-			agreed(f.culpritSilent() || same > 0).also(f.hostMute(), suspect(LayerHost, CauseFrozen)).lean()
+			agreed(agree).also(f.hostMute(), suspect(LayerHost, CauseFrozen)).
+			also(!agree && !f.hostTalks(), suspect(LayerNetwork, CauseDataDropped)).lean()
 	case f.lives() && f.frontLayer() == layer && (f.heldClosed() || f.heldReset()):
 		return down(acked(f.failed)+", though a half-closed connection is answered, and the old connection was ended: another process listens there",
 			suspect(layer, CauseNoAnswer), back).lean()

@@ -10,5 +10,6 @@
 // thawing it goes on with what has queued up. A killed process leaves closed sockets. What the proxy does when its
 // backend refuses (a reset without close_notify) or closes (a clean close_notify) was measured on stunnel 5.
 //
-// [Tricks] are servers that mean harm: endless headers, compression bombs, broken TLS records.
+// [Tricks] are servers that mean harm: endless headers, compression bombs, broken TLS records. [Imitations] are servers
+// at the proxy's address that look as if something else were broken.
 package lab

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -18,7 +19,7 @@ const (
 
 func listenFree(ip netip.Addr) (*net.TCPListener, error) {
 	for range 200 {
-		ln, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(freePort(ip)))
+		ln, err := listen(freePort(ip))
 		if err == nil {
 			return ln, nil
 		}
@@ -27,6 +28,17 @@ func listenFree(ip netip.Addr) (*net.TCPListener, error) {
 		}
 	}
 	return nil, fmt.Errorf("no free port on %s after 200 tries", ip)
+}
+
+// listen makes a plain TCP socket: one of Multipath TCP, which Go takes where it can, lacks some options.
+func listen(addr netip.AddrPort) (*net.TCPListener, error) {
+	var c net.ListenConfig
+	c.SetMultipathTCP(false)
+	ln, err := c.Listen(context.Background(), "tcp", addr.String())
+	if err != nil {
+		return nil, err
+	}
+	return ln.(*net.TCPListener), nil
 }
 
 func freePort(ip netip.Addr) netip.AddrPort {

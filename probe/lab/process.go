@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,6 +20,10 @@ type process struct {
 	backlog int // of listen(2); 0 is the system's
 	serve   handler
 	gate    *gate
+	// door is shut while new connections are not accepted; those that stand are served.
+	door *gate
+	// accepted counts connections.
+	accepted atomic.Int64
 
 	mu     sync.Mutex
 	ln     *net.TCPListener // nil while dead
@@ -33,7 +38,7 @@ type handler func(ctx context.Context, c *conn)
 // newProcess listens on a free port of ip and serves. Before the first connection bind is told the process and gives
 // the handler.
 func newProcess(name string, ip netip.Addr, backlog int, bind func(*process) handler) (*process, error) {
-	p := &process{name: name, backlog: backlog, gate: newGate(), conns: map[*conn]struct{}{}}
+	p := &process{name: name, backlog: backlog, gate: newGate(), door: newGate(), conns: map[*conn]struct{}{}}
 	p.serve = bind(p)
 	ln, err := listenFree(ip)
 	if err != nil {
@@ -54,7 +59,7 @@ func (p *process) start() error {
 	if alive {
 		return nil
 	}
-	ln, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(p.addr))
+	ln, err := listen(p.addr)
 	if err != nil {
 		return fmt.Errorf("restart %s: %w", p.name, err)
 	}
@@ -100,11 +105,13 @@ func (p *process) kill() {
 }
 
 func (p *process) accept(ctx context.Context, ln *net.TCPListener, wg *sync.WaitGroup) {
-	l := &listener{TCPListener: ln, gate: p.gate}
-	p.gate.hold(l)
-	defer p.gate.drop(l)
+	l := &listener{TCPListener: ln, gates: []*gate{p.gate, p.door}}
+	for _, g := range l.gates {
+		g.hold(l)
+		defer g.drop(l)
+	}
 	for {
-		leave, ok := enter([]*gate{p.gate}, ctx.Done())
+		leave, ok := enter(l.gates, ctx.Done())
 		if !ok {
 			return
 		}
@@ -120,6 +127,7 @@ func (p *process) accept(ctx context.Context, ln *net.TCPListener, wg *sync.Wait
 			pause(ctx, 10*time.Millisecond) // out of files, most likely
 			continue
 		}
+		p.accepted.Add(1)
 		c, err := p.own(ctx, tc)
 		if err != nil {
 			return
@@ -151,13 +159,18 @@ func (p *process) disown(c *conn) {
 	delete(p.conns, c)
 }
 
-// listener lets a gate pull back a waiting accept.
+// listener lets gates pull back a waiting accept.
 type listener struct {
 	*net.TCPListener
-	gate *gate
+	gates []*gate
+	mu    sync.Mutex // makes reading the gates and setting the deadline one step
 }
 
-func (l *listener) rearm() { _ = l.SetDeadline(deadline([]*gate{l.gate})) }
+func (l *listener) rearm() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_ = l.SetDeadline(deadline(l.gates))
+}
 
 // pause waits unless ctx ends first.
 func pause(ctx context.Context, d time.Duration) bool { return pauseUntil(ctx.Done(), d) }

@@ -32,7 +32,9 @@ type proxy struct {
 type proxyMode struct {
 	// greet replaces TLS and all that follows; nil serves.
 	greet func(c *conn)
-	cert  *tls.Certificate
+	// imitate replaces them too; nil serves.
+	imitate func(ctx context.Context, c *conn, cert *tls.Certificate)
+	cert    *tls.Certificate
 	// version limits TLS to this version; 0 is 1.2 and later.
 	version uint16
 	// deaf shakes hands and then neither reads nor asks the backend.
@@ -59,7 +61,11 @@ type client struct {
 
 func (p *proxy) handle(ctx context.Context, c *conn) {
 	mode := p.current()
-	if mode.greet != nil {
+	switch {
+	case mode.imitate != nil:
+		mode.imitate(ctx, c, mode.cert)
+		return
+	case mode.greet != nil:
 		mode.greet(c)
 		return
 	}

@@ -9,6 +9,9 @@ import (
 // totalRTOEnd is the offset just behind tcpi_total_rto in struct tcp_info.
 const totalRTOEnd = unsafe.Offsetof(unix.TCPInfo{}.Total_rto) + unsafe.Sizeof(unix.TCPInfo{}.Total_rto)
 
+// sndWndEnd is the same of tcpi_snd_wnd.
+const sndWndEnd = unsafe.Offsetof(unix.TCPInfo{}.Snd_wnd) + unsafe.Sizeof(unix.TCPInfo{}.Snd_wnd)
+
 // infoLen is how many bytes of struct tcp_info the kernel fills; x/sys does not tell.
 func infoLen(fd int) uintptr {
 	var t unix.TCPInfo

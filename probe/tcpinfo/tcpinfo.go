@@ -60,6 +60,9 @@ type Info struct {
 	BytesAcked uint64 `json:"bytes_acked"`
 	// BytesReceived is the payload that came in, in order.
 	BytesReceived uint64 `json:"bytes_received"`
+	// NoWindow tells that the peer's kernel takes no data at present: its program does not read. Kernels before 5.4 do not
+	// tell.
+	NoWindow bool `json:"no_window,omitempty"`
 	// NotSent is what the local kernel holds back or could not hand to the network.
 	NotSent uint32 `json:"notsent_bytes"`
 	// Unacked counts segments in flight.
@@ -123,10 +126,18 @@ func (i *Info) Unheard() bool {
 	return i != nil && i.State != SynSent && i.Unacked > 0 && i.Timeouts() > 0
 }
 
-// HeldBack tells that the local host refuses to send: data waits, nothing is in flight and nothing was retransmitted.
-func (i *Info) HeldBack() bool {
+// Waiting tells that data waits here and nothing is in flight: the peer's window is closed, or the local host refuses to
+// send.
+func (i *Info) Waiting() bool {
 	return i != nil && i.State != SynSent && i.NotSent > 0 && i.Unacked == 0
 }
+
+// HeldBack tells that the local host refuses to send: data waits, nothing is in flight and nothing was retransmitted,
+// although the peer would take it, as far as the kernel tells.
+func (i *Info) HeldBack() bool { return i.Waiting() && !i.NoWindow }
+
+// Ended tells that the connection is not there any more, or that the peer has closed its side.
+func (i *Info) Ended() bool { return i != nil && i.State != Established }
 
 // Retransmission is the current retransmission timeout.
 func (i *Info) Retransmission() time.Duration { return time.Duration(i.RTO) * time.Microsecond }

@@ -42,20 +42,25 @@ func GetFD(fd int) *Info {
 	}
 	return &Info{
 		State: State(t.State), BytesSent: t.Bytes_sent, BytesAcked: acked, BytesReceived: received,
-		NotSent: t.Notsent_bytes, Unacked: t.Unacked, Sacked: t.Sacked, RcvOOO: t.Rcv_ooopack, SegsOut: t.Segs_out,
+		NoWindow: tells().sndWnd && t.Snd_wnd == 0 && State(t.State) == Established,
+		NotSent:  t.Notsent_bytes, Unacked: t.Unacked, Sacked: t.Sacked, RcvOOO: t.Rcv_ooopack, SegsOut: t.Segs_out,
 		TotalRetrans: t.Total_retrans, DSACKDups: t.Dsack_dups, Retransmits: t.Retransmits, Backoff: t.Backoff, Probes: t.Probes,
-		TotalRTO: t.Total_rto, HasTotalRTO: hasTotalRTO(), RTO: t.Rto, RTT: t.Rtt, MinRTT: minRTT,
+		TotalRTO: t.Total_rto, HasTotalRTO: tells().totalRTO, RTO: t.Rto, RTT: t.Rtt, MinRTT: minRTT,
 		LastDataRecv: lastRecv, LastAckRecv: lastAck, PMTU: t.Pmtu, SndMSS: t.Snd_mss,
 	}
 }
 
-// hasTotalRTO tells whether the kernel fills tcpi_total_rto: the option's length reaches that far. The length is
-// asked of the kernel instead of comparing versions, because distributions backport.
-var hasTotalRTO = sync.OnceValue(func() bool {
+// fields are those of struct tcp_info that only newer kernels fill.
+type fields struct{ totalRTO, sndWnd bool }
+
+// tells is which fields the kernel fills: the option's length reaches that far. The length is asked of the kernel instead
+// of comparing versions, because distributions backport.
+var tells = sync.OnceValue(func() fields {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return false
+		return fields{}
 	}
 	defer unix.Close(fd)
-	return infoLen(fd) >= totalRTOEnd
+	n := infoLen(fd)
+	return fields{totalRTO: n >= totalRTOEnd, sndWnd: n >= sndWndEnd}
 })

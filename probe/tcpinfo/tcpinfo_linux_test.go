@@ -19,7 +19,7 @@ func TestHasTotalRTO(t *testing.T) {
 	if _, err := fmt.Sscanf(strings.ReplaceAll(release, ".", " "), "%d %d", &major, &minor); err != nil {
 		t.Fatal(release, err)
 	}
-	has := hasTotalRTO()
+	has := tells().totalRTO
 	if newer := major > 6 || major == 6 && minor >= 7; newer && !has {
 		t.Errorf("kernel %s, and no tcpi_total_rto", release)
 	}

@@ -107,6 +107,9 @@ func TestUnread(t *testing.T) {
 	}
 	near.SetWriteBuffer(64 << 10)
 	send(32 << 20)
+	if i := get(t, near); tells().sndWnd && (!i.NoWindow || i.HeldBack() || !i.Waiting()) {
+		t.Errorf("32 MiB to a process that does not read: %+v", i)
+	}
 	if i := get(t, near); i.AckedAll() || i.NotSent == 0 || i.BytesAcked <= 100 {
 		t.Errorf("more than its kernel takes: %+v", i)
 	}
@@ -204,6 +207,7 @@ func TestPredicates(t *testing.T) {
 		"recovered after a timer":       {&Info{State: Established, BytesSent: 9, BytesAcked: 9, HasTotalRTO: true, TotalRTO: 1}, true, false, false},
 		"an unanswered SYN":             {&Info{State: SynSent, Unacked: 1, HasTotalRTO: true, TotalRTO: 2}, false, false, false},
 		"data waits here":               {&Info{State: Established, BytesAcked: 5, NotSent: 4}, false, false, true},
+		"data waits for the peer":       {&Info{State: Established, BytesAcked: 5, NotSent: 4, NoWindow: true}, false, false, false},
 		"data waits behind data":        {&Info{State: Established, BytesAcked: 5, NotSent: 4, Unacked: 1}, false, false, false},
 		"data waits for the handshake":  {&Info{State: SynSent, NotSent: 4}, false, false, false},
 	} {
