@@ -24,8 +24,11 @@ type addressCourse struct {
 	rounds, failed int
 }
 
-// courseOf goes through the rounds of an incident, the present one last.
+// courseOf goes through the rounds of an incident, the present one last; there is none while the front is fine.
 func (f *facts) courseOf() (c course) {
+	if f.failed == nil || len(f.past) == 0 {
+		return c
+	}
 	before := 0 // 1 good, 2 failed
 	for i := range len(f.past) + 1 {
 		r := f.now
@@ -94,6 +97,7 @@ func (c *course) sentence() string {
 	if len(c.addresses) < 2 {
 		return s + ", so it comes and goes"
 	}
+	slices.SortFunc(c.addresses, func(a, b addressCourse) int { return strings.Compare(a.address, b.address) })
 	words := make([]string, len(c.addresses))
 	for i, a := range c.addresses {
 		words[i] = fmt.Sprintf("%s in %d of %d", a.address, a.failed, a.rounds)

@@ -61,8 +61,8 @@ func judgeRefused(f *facts) *conclusion {
 	behind, refused := f.behindBalancer()
 	switch {
 	case f.firstHop(LookFirstHop) == hopRefused && (nearer || f.firstHop(LookFirstHopBeside) == hopExpired):
-		return down("front/connect: refused at once, even a SYN that goes no further than the first router: that router, or this host itself, answers in the host's name",
-			filter, suspect(LayerProber, CauseLocalFirewall))
+		return down("front/connect: refused at once, even a SYN that goes no further than the first router: "+
+			"that router, or this host itself, answers in the host's name", filter, suspect(LayerProber, CauseLocalFirewall))
 	case nearer:
 		return down("front/connect: refused by a box that is nearer than the host: its reset arrives with a higher TTL than the host's packets", filter).
 			agreed(f.heldServes()).also(f.heldClosed() || f.heldReset(), dead).lean()

@@ -294,7 +294,8 @@ func judgeEnded(f *facts) *conclusion {
 		return down(because+" by a box that is nearer than the host: its reset arrives with a higher TTL than the host's packets", filter).
 			agreed(f.heldReset() || f.heldServes())
 	case itself:
-		return down(because+", as it seems by the host itself: its reset arrives with the TTL of its other packets", suspect(layer, CauseRefusesClients), filter).lean()
+		return down(because+", as it seems by the host itself: its reset arrives with the TTL of its other packets",
+			suspect(layer, CauseRefusesClients), filter).lean()
 	}
 	c := down(because, suspect(layer, CauseRefusesClients))
 	reset := f.failed.Type != TLSClosed && same == 0

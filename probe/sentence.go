@@ -25,6 +25,9 @@ func (f *facts) evidence() []string {
 	if others := f.otherTargets(); others != "" {
 		out = append(out, others)
 	}
+	if c := f.courseOf(); c.intermittent() {
+		out = append(out, c.sentence())
+	}
 	return out
 }
 
