@@ -46,9 +46,10 @@ func laneRow(l probe.Lane) []string {
 	return row
 }
 
-// untold tells that a lane needs no row: a held-open connection beside another lane that goes on adds nothing to that one.
+// untold tells that a lane needs no row: a held-open connection beside another lane that goes on adds nothing to that one,
+// and what a further look told stands among the reasons.
 func untold(l *probe.Lane) bool {
-	return l.Of != "" && l.HeldOpen != nil && l.HeldOpen.Died.IsZero() && l.HeldOpen.Missed.IsZero()
+	return l.Look != "" || l.Of != "" && l.HeldOpen != nil && l.HeldOpen.Died.IsZero() && l.HeldOpen.Missed.IsZero()
 }
 
 func heldOpen(h *probe.HeldOpenFacts) (outcome, since string) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -103,6 +104,9 @@ func (w *waterfall) drawLane(out io.Writer, l *probe.Lane) {
 
 // laneMark is the symbol before a lane.
 func (w *waterfall) laneMark(l *probe.Lane) (paint, string) {
+	if l.Look != "" { // made otherwise than users go, it is no news of theirs; what it tells stands below
+		return faint, w.symbol("◦", ".")
+	}
 	return w.outcomeMark(laneOutcome(l))
 }
 
@@ -148,6 +152,9 @@ func gatewayOutcome(l *probe.Lane) probe.Outcome {
 
 // laneName is what a person calls the lane.
 func laneName(l *probe.Lane) string {
+	if l.Look != "" {
+		return lookName(l)
+	}
 	switch l.Lane {
 	case probe.LaneFront:
 		return "front"
@@ -167,6 +174,15 @@ func laneName(l *probe.Lane) string {
 		return "held open"
 	}
 	return l.Hop
+}
+
+// lookName names a look, and the lane that it explains unless that is the front.
+func lookName(l *probe.Lane) string {
+	name := strings.ReplaceAll(string(l.Look), "_", " ")
+	if l.Lane == probe.LaneVia {
+		name += ", " + l.Hop
+	}
+	return name
 }
 
 // laneAddress is the literal address, else the name that gave none.
@@ -268,6 +284,9 @@ func (w *waterfall) legend() string {
 			parts = append(parts, w.symbol(shades[name][0], shades[name][1])+" "+string(name))
 		}
 	}
+	if slices.ContainsFunc(w.lanes, func(l probe.Lane) bool { return l.Look != "" }) {
+		parts = append(parts, w.symbol("◦", ".")+" further look")
+	}
 	return strings.Join(parts, "  ")
 }
 
@@ -283,7 +302,7 @@ func (w *waterfall) bar(l *probe.Lane) string {
 			continue
 		}
 		w.claim(owner, longest, s)
-		if s.Outcome == probe.Failed && laneOutcome(l) == probe.Failed {
+		if s.Outcome == probe.Failed && laneOutcome(l) == probe.Failed && l.Look == "" {
 			failed = s
 		}
 	}
@@ -296,7 +315,7 @@ func (w *waterfall) bar(l *probe.Lane) string {
 			b.WriteString(w.paint(bad, w.symbol("✗", "x")))
 		default:
 			p, _ := w.outcomeMark(s.Outcome)
-			if l.Role == probe.RoleGateway {
+			if l.Role == probe.RoleGateway || l.Look != "" {
 				p, _ = w.laneMark(l)
 			}
 			b.WriteString(w.paint(p, w.symbol(shades[s.Stage][0], shades[s.Stage][1])))

@@ -13,7 +13,7 @@ import (
 // A witness (control, vantage) that is well needs no words.
 func (w *waterfall) laneText(l *probe.Lane) []string {
 	witness := l.Lane == probe.LaneControl || l.Lane == probe.LaneVantage || l.Lane == probe.LaneHeldOpen && l.Of != ""
-	if witness && laneOutcome(l) != probe.Failed && !w.verbose {
+	if (witness && laneOutcome(l) != probe.Failed || l.Look != "") && !w.verbose {
 		return nil
 	}
 	lines := w.stageLine(l)
