@@ -6,7 +6,11 @@
 // [Result] is plain data. [Attribute] is a pure function from results to a [Verdict]: the layer that broke, why, how
 // sure, and who is innocent.
 //
-// Read it in this order: schedule, target, lane, stage_*, result, attribute, rules, verdict.
+// While a stage of the front stalls, and when one fails, the round makes a few looks in other ways (look_*), each a lane
+// of its own in the result, to tell apart what looks alike. Beside the lanes one connection of each is held open. A
+// recording keeps results for another judgement.
+//
+// Read it in this order: schedule, target, round, lane, stage_*, look, heldopen, result, attribute, facts, rules, verdict.
 //
 // Nothing here follows redirects, pools connections, falls back between addresses or reads proxies from the
 // environment: each hides the stage that failed. The prober's own trouble (no files, no route, a pause) is a type of
