@@ -67,6 +67,15 @@ var proberWords = map[probe.Cause]Words{
 		Next: "On this prober's host run `ip route get ADDRESS` and `ip -br address`.",
 		Ask:  "Ask those who run this prober's host whether an address, a route or a VPN was changed.",
 	},
+	probe.CauseTrust: {
+		Happened: "this prober does not trust the authority that signed the certificate",
+		Means: "Users may be served all the same, if their programs know an authority that this prober's " +
+			"`ca_file:` or the system's store here does not hold.",
+		Next: "Compare `openssl s_client -connect ADDRESS:443 -servername NAME -showcerts </dev/null` with the " +
+			"file of `ca_file:`, or with the packages of root certificates here.",
+		Ask: "Ask those who run the proxy whether the authority was changed on purpose, and users whether they " +
+			"see a warning.",
+	},
 	probe.CauseNoCarrier: {
 		Happened: "this prober's network interface has no link",
 		Means: "The cable, the switch port or the virtual network card of this prober is gone, so nothing is " +

@@ -100,6 +100,7 @@ const (
 	CauseResolverConfig     Cause = "resolver_config" // the system's resolv.conf names a dead server
 	CauseStarved            Cause = "starved"         // too little CPU to tell the times of others
 	CauseNoCarrier          Cause = "no_carrier"      // our network interface has no link
+	CauseTrust              Cause = "trust_store"     // the certificates that we trust are not those that users trust
 	CauseOwnDefect          Cause = "own_defect"
 	CauseNameNotResolved    Cause = "name_not_resolved"
 	CauseServerFailure      Cause = "server_failure"
@@ -150,7 +151,7 @@ const (
 var Causes = []Cause{
 	CauseNone, CauseUnknown, CausePaused, CauseOutOfFiles, CauseOutOfPorts, CauseOutOfBuffers, CauseNoRoute,
 	CauseLocalFirewall, CauseClockWrong, CauseVantageDown, CauseStopped, CauseResolverConfig, CauseStarved,
-	CauseNoCarrier, CauseOwnDefect, CauseNameNotResolved, CauseServerFailure, CauseRefused, CauseTimedOut,
+	CauseNoCarrier, CauseTrust, CauseOwnDefect, CauseNameNotResolved, CauseServerFailure, CauseRefused, CauseTimedOut,
 	CauseWrongAddress, CauseInvalidAnswer, CausePortDropped, CauseNewDropped, CauseEstablishedDropped,
 	CauseDataDropped, CauseReturnDropped, CausePMTU, CauseFirewallReset, CauseFirewallReject, CausePathDown,
 	CauseLoss, CauseThrottled, CauseForwardProxy, CauseHostDown, CauseProcessDead, CauseFrozen, CauseQueueFull,

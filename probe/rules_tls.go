@@ -210,7 +210,7 @@ var certCauses = map[Type]Cause{
 }
 
 // judgeCertificate: the handshake showed a certificate that we do not accept. Our own clock and our own roots are
-// cleared by another host's clock, and by nothing from here.
+// cleared by another host's clock, and by another box whose certificate we accept.
 func judgeCertificate(f *facts) *conclusion {
 	cause, ok := certCauses[failedType(f)]
 	if !ok {
@@ -224,8 +224,16 @@ func judgeCertificate(f *facts) *conclusion {
 		return c.agreed(agrees).also(!agrees, suspect(LayerProber, CauseClockWrong)).lean()
 	case CauseCertName:
 		return c.agreed(same > 0)
+	case CauseCertAuthority:
+		return c.also(!f.trusts(), suspect(LayerProber, CauseTrust)).lean()
 	}
 	return c
+}
+
+// trusts tells that another box of the target showed a certificate that we accepted: our store of authorities works.
+func (f *facts) trusts() bool {
+	verified := func(l *Lane) bool { s := l.stage(StageTLS); return s != nil && s.Good() }
+	return anyOf(f.hops, verified) || anyOf(f.backends, verified)
 }
 
 // certOwner is the layer of the last box on the way that shows the front's certificate: a box in front of it passes the
