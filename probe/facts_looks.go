@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"slices"
 	"time"
 
 	"github.com/whichlayer/whichlayer/probe/tcpinfo"
@@ -56,6 +57,12 @@ func (f *facts) lives() bool {
 	return false
 }
 
+// heedsAlert tells that a stalled handshake with the front was ended when we sent an alert.
+func (f *facts) heedsAlert() bool {
+	r := reactionOf(f.look(LookSmallHello))
+	return r == ReactionClosed || r == ReactionReset
+}
+
 // smallWorks tells that the front was served when no packet was large.
 func (f *facts) smallWorks() bool {
 	return works(f.look(LookSmallSegments)) || works(f.look(LookSmallHello))
@@ -63,14 +70,15 @@ func (f *facts) smallWorks() bool {
 
 func works(l *Lane) bool { return l != nil && l.fine() }
 
-// largeLost tells that the control port of the front's host got or gave a few bytes, and not a packet of full size.
+// largeLost tells that the control port of the front's host got or gave a few bytes, and not a packet of full size. One
+// that has closed its side may take nothing more.
 func (f *facts) largeLost() bool {
 	l := f.look(LookExchange)
 	if l == nil {
 		return false
 	}
 	small, large := l.stage(StageRequest), l.stage(StageResponse)
-	return small != nil && small.Good() && large != nil && large.Type == AppTimedOut // one that hangs up got it
+	return small != nil && small.Good() && large != nil && large.Type == AppTimedOut && large.TCPInfo.Open() // one that hangs up got it
 }
 
 // largeTaken tells that the kernel of the front's host acknowledged a full packet on another port.
@@ -81,6 +89,36 @@ func (f *facts) largeTaken() bool {
 	}
 	large := l.stage(StageResponse)
 	return large != nil && large.Good()
+}
+
+// lossy tells that small packets to another port of the front's host had to be sent again, in this round or one before of
+// the same failure: what stays without an answer may be lost.
+func (f *facts) lossy() bool {
+	is := func(r *Result) bool {
+		for i := range r.Lanes {
+			l := &r.Lanes[i]
+			if l.Lane != LaneControl || hostOf(l.Address) != hostOf(f.front.Address) || l.Look != "" && l.Look != LookExchange {
+				continue
+			}
+			connect, few := l.stage(StageConnect), l.stage(StageRequest)
+			if connect != nil && connect.TCPInfo.Timeouts() > 0 || few != nil && few.TCPInfo.Timeouts() > 0 && few.TCPInfo.Open() {
+				return true
+			}
+		}
+		return false
+	}
+	if is(f.now) {
+		return true
+	}
+	for _, r := range slices.Backward(f.past) {
+		if !f.sameFailure(r) {
+			return false
+		}
+		if is(r) {
+			return true
+		}
+	}
+	return false
 }
 
 // hostMute tells that the control port of the front's host took what we said and said nothing at all: all processes of
@@ -119,7 +157,8 @@ func (f *facts) resetBy() (nearer, itself bool) {
 	if s == nil {
 		return false, false
 	}
-	return s.Type == TCPRefused || s.Type == TLSReset, s.Type == TCPTimedOut && f.failed.Stage == StageConnect || s.Type == TLSTimedOut
+	heard := s.TCPInfo != nil && s.TCPInfo.BytesAcked > 0 // by which the connection was not deaf to the host
+	return s.Type == TCPRefused || s.Type == TLSReset && !heard, s.Type == TCPTimedOut && f.failed.Stage == StageConnect || s.Type == TLSTimedOut
 }
 
 // firstHop is what came back for a SYN that goes no further than the first router.

@@ -1,7 +1,6 @@
 package probe_test
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -85,7 +84,7 @@ func TestImitations(t *testing.T) {
 	t.Run("all", func(t *testing.T) { try(t, trials) })
 	runtime.ReadMemStats(&memory[1])
 	for _, tr := range trials {
-		t.Run(tr.Name+"/"+tr.past.name, func(t *testing.T) {
+		t.Run(tr.Name+"/"+tr.name, func(t *testing.T) {
 			for _, s := range tr.seen {
 				t.Log(s)
 			}
@@ -211,17 +210,12 @@ func (tr *trial) judgeVerdict(v probe.Verdict, r *probe.Result) {
 	case !v.State.Bad():
 		tr.wrong("the front failed and the state is %s", v.State)
 	case v.Confidence == probe.Confirmed && !guilty(v.Layer):
-		tr.wrong("wrong and confirmed: %s\n%s", s, lanesOf(r))
+		tr.wrong("wrong and confirmed: %s", s)
 	case v.Confidence == probe.Confirmed && tr.Box && tr.also == "":
-		tr.wrong("a box on the way could do so too: %s\n%s", s, lanesOf(r))
+		tr.wrong("a box on the way could do so too: %s", s)
 	case !slices.ContainsFunc(v.Suspects, func(x probe.Suspect) bool { return guilty(x.Layer) }):
-		tr.wrong("the truth is not suspected: %s\n%s", s, lanesOf(r))
+		tr.wrong("the truth is not suspected: %s", s)
 	}
-}
-
-func lanesOf(r *probe.Result) []byte {
-	b, _ := json.Marshal(r.Lanes)
-	return b
 }
 
 // holding is what this process holds.
@@ -243,5 +237,6 @@ func (h holding) settle(t *testing.T) {
 		<-time.After(10 * time.Millisecond)
 	}
 	b := make([]byte, 1<<16)
-	t.Errorf("left behind: %d goroutines of %d, %d files of %d\n%s", now.goroutines, h.goroutines, now.files, h.files, b[:runtime.Stack(b, true)])
+	b = b[:runtime.Stack(b, true)]
+	t.Errorf("left behind: %d goroutines of %d, %d files of %d\n%s", now.goroutines, h.goroutines, now.files, h.files, b)
 }

@@ -2,7 +2,7 @@ package probe
 
 import (
 	"crypto/tls"
-	"errors"
+	"net/netip"
 	"time"
 )
 
@@ -11,10 +11,11 @@ const stalledReactTime = 300 * time.Millisecond
 
 // lookSmall repeats the front's walk so that no packet is large. Where a path drops large packets without a word, this
 // works and the usual way does not (RFC 2923, 2.1). Small segments bound both directions, a small ClientHello, without a
-// post-quantum key share, only what we send. A connection that stalls in this way too is closed on our side, to see
-// whether its process reacts.
+// post-quantum key share, only what we send. A connection that stalls in this way too is closed on our side, or told to
+// end by an alert, to see whether its process reacts.
 func (r *round) lookSmall(front *attempt, look Look) func() Lane {
 	spec, to := lookSpec(front.spec, look), front.addr
+	spec.name, spec.addrs, spec.expected = "", []netip.Addr{to.Addr()}, nil // the one that stalls, whatever the name leads to now
 	switch {
 	case look == LookSmallSegments:
 		spec.options.maxSegment = smallSegment
@@ -28,6 +29,9 @@ func (r *round) lookSmall(front *attempt, look Look) func() Lane {
 	return func() Lane {
 		return r.look(spec, to, func(a *attempt) <-chan error {
 			a.until = a.until.Add(-stalledReactTime)
+			if look == LookSmallHello {
+				return a.reactionToAlert(a.walk())
+			}
 			return a.reactionOfStalled(a.walk())
 		})
 	}
@@ -42,11 +46,7 @@ func (a *attempt) reactionOfStalled(pending <-chan error) <-chan error {
 	defer t.Stop()
 	select {
 	case err := <-pending:
-		a.lane.Reaction = ReactionClosed
-		var f *failure
-		if errors.As(err, &f) && (f.typ == TLSReset || f.typ == HTTPReset) {
-			a.lane.Reaction = ReactionReset
-		}
+		a.lane.Reaction = endedBy(err)
 		return nil
 	case <-t.C:
 		a.lane.Reaction = ReactionNone

@@ -148,5 +148,5 @@ func (r *round) accepts(open *laneSpec, minTTL int) bool {
 		pending, _ := a.connect()
 		return pending
 	})
-	return l.fine()
+	return l.fine() || l.failedWith(TCPReset) // it stood, and was ended so soon that the connect heard of it
 }

@@ -126,7 +126,8 @@ func TestFrozenIsSure(t *testing.T) {
 	if v := Attribute(roundOf(round...), nil); v.Confidence != Confirmed || v.Layer != LayerProxy || v.Cause != CauseFrozen {
 		t.Errorf("%s %v by %s", v.Confidence, v.Suspects, v.Rule)
 	}
-	if v := Attribute(roundOf(round[:len(round)-1]...), nil); v.Confidence != Likely || len(v.Suspects) != 1 || v.Layer != LayerProxy {
+	v := Attribute(roundOf(round[:len(round)-1]...), nil)
+	if v.Confidence != Likely || len(v.Suspects) != 1 || v.Layer != LayerProxy {
 		t.Errorf("without an old connection: %s %v by %s", v.Confidence, v.Suspects, v.Rule)
 	}
 }
@@ -149,7 +150,8 @@ func TestLargeTakenElsewhere(t *testing.T) {
 	if v.Layer != LayerNetwork || v.Cause != CausePMTU {
 		t.Errorf("%+v", v)
 	}
-	if v := Attribute(roundOf(stalledFront(dropped()), small, spoken(talks(), lost)), nil); v.Confidence != Confirmed || v.Cause != CausePMTU {
+	v = Attribute(roundOf(stalledFront(dropped()), small, spoken(talks(), lost)), nil)
+	if v.Confidence != Confirmed || v.Cause != CausePMTU {
 		t.Errorf("lost on another port too: %s %v", v.Confidence, v.Suspects)
 	}
 	// A control port that repeats a few bytes and no long line, beside a proxy that is silent and takes its leave.
@@ -163,7 +165,8 @@ func TestControlPortIsFurther(t *testing.T) {
 	front := laneOf(LaneFront, "stunnel", RoleProxy, "10.0.0.1:443", failing(StageConnect, TCPRefused))
 	nearer := looked(LookFarReset, LaneFront, "10.0.0.1:443", failing(StageConnect, TCPRefused))
 	wantOpen(t, Attribute(roundOf(front, nearer, oldConnection(failing(StageRequest, HTTPReset))), nil), LayerProxy)
-	if v := Attribute(roundOf(front, nearer, oldConnection(passing(StageRequest))), nil); v.Confidence != Confirmed || v.Layer != LayerNetwork {
+	v := Attribute(roundOf(front, nearer, oldConnection(passing(StageRequest))), nil)
+	if v.Confidence != Confirmed || v.Layer != LayerNetwork {
 		t.Errorf("the old connection serves: %s %v", v.Confidence, v.Suspects)
 	}
 }
@@ -183,5 +186,69 @@ func TestPeerTakesNoData(t *testing.T) {
 	closed.NoWindow = false
 	if v := Attribute(roundOf(front, control, heldWaiting(closed)), nil); v.Layer != LayerProber || v.Cause != CauseLocalFirewall {
 		t.Errorf("this host holds it back: %+v", v)
+	}
+}
+
+// TestWayBackPassesOnlyAcknowledgements: neither data nor a FIN comes back, as if the process were frozen; but at an alert
+// the connection is closed, and the next packet to it answered by a reset.
+func TestWayBackPassesOnlyAcknowledgements(t *testing.T) {
+	t.Parallel()
+	small := looked(LookSmallHello, LaneFront, "10.0.0.1:443", failing(StageTLS, TLSTimedOut))
+	round := []Lane{stalledFront(taken()), halfClosed(ReactionNone), small, spoken(talks(), passing(StageResponse)), heldWaiting(taken())}
+	for reaction, want := range map[Reaction]Layer{ReactionNone: LayerProxy, ReactionReset: LayerNetwork} {
+		round[2].Reaction = reaction
+		v := Attribute(roundOf(round...), nil)
+		if v.Layer != want || (v.Confidence == Confirmed) != (want == LayerProxy) {
+			t.Errorf("%s at our alert: %s %v by %s", reaction, v.Confidence, v.Suspects, v.Rule)
+		}
+	}
+}
+
+// TestLossBesideSilence: a SYN to another port of the host had to be sent again, so that answers may be lost too.
+func TestLossBesideSilence(t *testing.T) {
+	t.Parallel()
+	control := laneOf(LaneControl, "stunnel", RoleProxy, "10.0.0.1:22", with(passing(StageConnect), tcpinfo.Info{TotalRTO: 1}))
+	wantOpen(t, Attribute(roundOf(stalledFront(taken()), control, halfClosed(ReactionNone), heldWaiting(taken())), nil), LayerNetwork)
+	wantOpen(t, Attribute(roundOf(stalledFront(taken()), control, oldConnection(passing(StageRequest))), nil), LayerNetwork)
+	before := roundOf(stalledFront(taken()), control, halfClosed(ReactionNone))
+	calm := roundOf(stalledFront(taken()), fineLane(LaneControl, "stunnel", RoleProxy, "10.0.0.1:22"), heldWaiting(taken()))
+	wantOpen(t, Attribute(calm, []*Result{before}), LayerNetwork)
+}
+
+// TestBalancerWaitsForADeadProxy: it takes connections, and has not yet seen that nobody takes them from it.
+func TestBalancerWaitsForADeadProxy(t *testing.T) {
+	t.Parallel()
+	front := laneOf(LaneFront, "f5", RoleBalancer, "10.0.0.10:443", with(failing(StageTLS, TLSTimedOut), taken()))
+	closed := looked(LookHalfClose, LaneFront, "10.0.0.10:443", passing(StageRequest))
+	closed.Hop, closed.Role, closed.Reaction = "f5", RoleBalancer, ReactionClosed
+	via := laneOf(LaneVia, "stunnel", RoleProxy, "10.0.1.11:443", failing(StageConnect, TCPRefused))
+	v := Attribute(roundOf(front, via, closed), nil)
+	wantOpen(t, v, LayerProxy)
+	if v.Layer != LayerProxy {
+		t.Errorf("%+v", v)
+	}
+}
+
+// TestControlPortHangsUp: it takes a few bytes and has closed its side when the full packet comes.
+func TestControlPortHangsUp(t *testing.T) {
+	t.Parallel()
+	lost := with(failing(StageResponse, AppTimedOut),
+		tcpinfo.Info{State: tcpinfo.CloseWait, BytesSent: 4220, BytesAcked: 20, Unacked: 1, TotalRTO: 1})
+	v := Attribute(roundOf(stalledFront(dropped()), spoken(talks(), lost), halfClosed(ReactionNone), heldWaiting(taken())), nil)
+	wantOpen(t, v, LayerProxy)
+}
+
+// TestDeafConnectionHeard: the connection that should hear nothing of the host got its acknowledgement, so that the reset
+// that came after it may be the host's too.
+func TestDeafConnectionHeard(t *testing.T) {
+	t.Parallel()
+	front := laneOf(LaneFront, "stunnel", RoleProxy, "10.0.0.1:443", failing(StageTLS, TLSReset))
+	for acked, sure := range map[uint64]bool{0: true, 1500: false} {
+		deaf := looked(LookFarReset, LaneFront, "10.0.0.1:443", with(failing(StageTLS, TLSReset),
+			tcpinfo.Info{State: tcpinfo.Close, BytesSent: 1500, BytesAcked: acked}))
+		v := Attribute(roundOf(front, deaf, oldConnection(passing(StageRequest))), nil)
+		if (v.Confidence == Confirmed) != sure {
+			t.Errorf("%d bytes acknowledged: %s %v by %s", acked, v.Confidence, v.Suspects, v.Rule)
+		}
 	}
 }

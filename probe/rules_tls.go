@@ -53,6 +53,9 @@ func judgeLargeLost(f *facts) *conclusion {
 	if !f.smallWorks() {
 		cause = CauseThrottled // nothing works in time, but the large packets are what is lost
 	}
+	if f.lossy() {
+		cause = CauseLoss
+	}
 	s, taker := suspect(LayerNetwork, cause), f.frontLayer()
 	switch {
 	case f.smallWorks() && facts > 1:
@@ -125,7 +128,7 @@ func (s *Stage) ended() bool {
 
 // judgeTLSSilent: the peer's kernel took our ClientHello and its process said nothing. Data dropped on the way back
 // looks alike from here. What tells is whether the process reacts to a half-close, which needs no data, and what becomes
-// of the old connection. A packet filter that answers for a host which it does not reach takes all and says nothing too.
+// of the old connection, or to an alert, which a reset answers. A packet filter that answers for a host which it does not reach takes all and says nothing too.
 func judgeTLSSilent(f *facts) *conclusion {
 	if !f.at(StageTLS, TLSTimedOut) {
 		return nil
@@ -140,15 +143,23 @@ func judgeTLSSilent(f *facts) *conclusion {
 		return down(acked(f.failed)+", while the old connection is served again: the process runs again and works off its queue", frozen)
 	case f.heldServes() && same == 0:
 		return down(acked(f.failed)+", while the old connection serves", suspect(layer, CauseNotAccepting)).
-			also(f.lives(), suspect(LayerNetwork, CauseDataDropped)).lean()
+			also(f.lives(), suspect(LayerNetwork, CauseDataDropped)).also(f.lossy(), suspect(LayerNetwork, CauseLoss)).lean()
 	case i.Timeouts() > 0 || i.BytesReceived > 0:
 		return down(fmt.Sprintf("front/tls: the handshake stopped after %d bytes, %d retransmission timeouts", i.BytesReceived, i.Timeouts()),
 			suspect(LayerNetwork, CauseLoss), suspect(layer, CauseSlow))
+	case f.culpritStuck() && f.heedsAlert():
+		return down(acked(f.failed)+", nor to a half-closed connection, but another one is ended at our alert: the process lives, "+
+			"and what it sends does not come back", back, suspect(layer, CauseNoAnswer)).lean()
 	case f.culpritStuck():
-		agree := (f.culpritSilent() || same > 0) && !f.heldUnheard()
+		agree := (f.culpritSilent() || same > 0) && !f.heldUnheard() && !f.lossy()
 		return down(acked(f.failed)+", and its process does not react to a half-closed connection either", frozen).
 			agreed(agree).also(f.hostMute(), suspect(LayerHost, CauseFrozen)).
-			also(!agree && !f.hostTalks(), suspect(LayerNetwork, CauseDataDropped)).lean()
+			also(f.lossy(), suspect(LayerNetwork, CauseLoss)).
+			also(!agree && !f.lossy() && !f.hostTalks(), suspect(LayerNetwork, CauseDataDropped)).lean()
+	case f.lives() && f.deadHop() != nil:
+		dead := f.deadHop()
+		return down(acked(f.failed)+", while a half-closed connection is answered; "+title(dead)+" takes no connection itself",
+			suspect(f.layerOf(dead.Role), CauseUnknown), suspect(layer, CauseNoAnswer), back).lean()
 	case f.lives() && f.frontLayer() == layer && (f.heldClosed() || f.heldReset()):
 		return down(acked(f.failed)+", though a half-closed connection is answered, and the old connection was ended: another process listens there",
 			suspect(layer, CauseNoAnswer), back).lean()

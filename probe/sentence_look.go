@@ -13,7 +13,7 @@ func lookSentence(l *Lane) string {
 	case LookSmallSegments:
 		return smallSentence(l, who+" with segments of at most 536 bytes")
 	case LookSmallHello:
-		return smallSentence(l, who+" with a ClientHello that fits into one packet")
+		return smallSentence(l, who+" with a ClientHello that fits into one packet") + alertWords(l.Reaction)
 	case LookExchange:
 		return exchangeSentence(l, who)
 	case LookFirstHop, LookFirstHopBeside:
@@ -24,6 +24,17 @@ func lookSentence(l *Lane) string {
 		return burstSentence(l, who)
 	case LookDNSOverTCP, LookSystemResolver, LookOtherName, LookFormerServers:
 		return dnsLookSentence(l, took)
+	}
+	return ""
+}
+
+// alertWords say what became of a handshake that stalled and was told to end.
+func alertWords(r Reaction) string {
+	switch r {
+	case ReactionNone:
+		return "; it is not ended at our alert"
+	case ReactionClosed, ReactionReset:
+		return "; its process lives, it " + r.does() + " at our alert"
 	}
 	return ""
 }

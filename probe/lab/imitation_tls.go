@@ -49,7 +49,8 @@ func helloRequests(ctx context.Context, c *conn, cert *tls.Certificate) {
 		number := binary.BigEndian.AppendUint64(nil, seq)
 		head := binary.BigEndian.AppendUint16(append(slices.Clone(number), recordHandshake), recordVersion)
 		request := []byte{0, 0, 0, 0}
-		body := seal.Seal(slices.Clone(number), append(slices.Clone(iv), number...), request, binary.BigEndian.AppendUint16(head, uint16(len(request))))
+		head = binary.BigEndian.AppendUint16(head, uint16(len(request)))
+		body := seal.Seal(slices.Clone(number), append(slices.Clone(iv), number...), request, head)
 		if _, err := c.Write(record(recordHandshake, body)); err != nil {
 			break
 		}

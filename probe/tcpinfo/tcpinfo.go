@@ -126,6 +126,9 @@ func (i *Info) Unheard() bool {
 	return i != nil && i.State != SynSent && i.Unacked > 0 && i.Timeouts() > 0
 }
 
+// Open tells that neither side has ended the connection, as far as is known.
+func (i *Info) Open() bool { return i == nil || i.State == Established }
+
 // Waiting tells that data waits here and nothing is in flight: the peer's window is closed, or the local host refuses to
 // send.
 func (i *Info) Waiting() bool {
