@@ -127,8 +127,9 @@ func (s *Stage) ended() bool {
 }
 
 // judgeTLSSilent: the peer's kernel took our ClientHello and its process said nothing. Data dropped on the way back
-// looks alike from here. What tells is whether the process reacts to a half-close, which needs no data, and what becomes
-// of the old connection, or to an alert, which a reset answers. A packet filter that answers for a host which it does not reach takes all and says nothing too.
+// looks alike from here. What tells is whether the process reacts to a half-close, which needs no data, or to an alert,
+// which a reset answers, and what becomes of the old connection. A packet filter that answers for a host which it does not
+// reach takes all and says nothing too.
 func judgeTLSSilent(f *facts) *conclusion {
 	if !f.at(StageTLS, TLSTimedOut) {
 		return nil
@@ -167,7 +168,7 @@ func judgeTLSSilent(f *facts) *conclusion {
 		return down(acked(f.failed)+", but a half-closed connection is answered: a process lives there, which does not speak, or whose data does not come back",
 			back, suspect(layer, CauseNoAnswer))
 	case f.holed():
-		return down(acked(f.failed)+"; on another connection something arrived behind a hole that was not filled: the path back drops data", back).agreed(true)
+		return down(acked(f.failed)+"; on another connection something arrived behind a hole that was not filled: the path back drops data", back).agreed(!f.lossy())
 	}
 	return down(acked(f.failed), frozen, back).lean()
 }
