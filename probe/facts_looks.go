@@ -150,7 +150,7 @@ func (f *facts) exchanged() *tcpinfo.Info {
 // it is not known.
 func (f *facts) resetBy() (nearer, itself bool) {
 	l := f.look(LookFarReset)
-	if l == nil {
+	if l == nil || f.lossy() { // a lost packet looks like one that was not accepted
 		return false, false
 	}
 	s := failedStage(l)

@@ -9,7 +9,9 @@ const (
 	// pathWindow and pathTries bound what is remembered of the way to one host, maxPaths of how many hosts.
 	pathWindow = 3 * time.Minute
 	pathTries  = 60
-	maxPaths   = 64
+	// recentTries are enough to see a change.
+	recentTries = 12
+	maxPaths    = 64
 )
 
 // paths remembers how often something had to be sent again on the way to each address. One lost packet happens on any path
@@ -77,6 +79,24 @@ func (p *paths) count(w way, t try) {
 	p.ways[w] = keep(append(p.ways[w], t), pathTries)
 }
 
+// worse counts either all tries or the last few of them, whichever speaks more for loss: what has just begun would take
+// long to show among what went well before.
+func (w way) worse(tries []try) (worst Path) {
+	for _, n := range []int{len(tries), recentTries} {
+		last := keep(tries, n)
+		f := Path{Address: w.address, Names: w.names, Since: last[0].at.UTC(), Tries: len(last)}
+		for _, t := range last {
+			if t.resent {
+				f.Resent++
+			}
+		}
+		if worst.Tries == 0 || f.leastShare() > worst.leastShare() {
+			worst = f
+		}
+	}
+	return worst
+}
+
 // facts are the ways on which something was sent again, ordered by address.
 func (p *paths) facts(now time.Time) (out []Path) {
 	for w, tries := range p.ways {
@@ -86,13 +106,7 @@ func (p *paths) facts(now time.Time) (out []Path) {
 			continue
 		}
 		p.ways[w] = tries
-		f := Path{Address: w.address, Names: w.names, Since: tries[0].at.UTC(), Tries: len(tries)}
-		for _, t := range tries {
-			if t.resent {
-				f.Resent++
-			}
-		}
-		if f.Resent > 0 {
+		if f := w.worse(tries); f.Resent > 0 {
 			out = append(out, f)
 		}
 	}

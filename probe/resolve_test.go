@@ -367,3 +367,31 @@ func TestResolveHostsFile(t *testing.T) {
 		t.Errorf("%+v", l)
 	}
 }
+
+// TestNamesComeAndGo: once no server answered, a question that has to be sent again after rounds that went well is the same
+// trouble; one in the first round that goes well is its end, and one that nothing came before happens on any path.
+func TestNamesComeAndGo(t *testing.T) {
+	t.Parallel()
+	resent := passing(StageResolve)
+	resent.Outcome, resent.Duration = Slow, Seconds(1200*time.Millisecond)
+	resent.Asked = []Asked{{Server: "10.0.0.53:53", Questions: 2, Resent: 1}}
+	resent.Started = noon
+	first := func(s Stage) *Result {
+		l := fineLane(LaneFront, "", RoleFront, "10.0.0.1:443")
+		if !s.Good() {
+			l.Stages = nil
+		}
+		l.Stages = append([]Stage{s}, l.Stages...)
+		return roundOf(l)
+	}
+	now, silent := first(resent), first(failing(StageResolve, DNSTimedOut))
+	fine := roundOf(fineLane(LaneFront, "", RoleFront, "10.0.0.1:443"))
+	if v := Attribute(now, []*Result{silent, fine}); v.State != Degraded || v.Layer != LayerDNS {
+		t.Errorf("again: %s %s/%s by %s", v.State, v.Layer, v.Cause, v.Rule)
+	}
+	for name, past := range map[string][]*Result{"the end": {silent}, "nothing before": {fine}} {
+		if v := Attribute(now, past); v.State != Up {
+			t.Errorf("%s: %s %s/%s by %s", name, v.State, v.Layer, v.Cause, v.Rule)
+		}
+	}
+}

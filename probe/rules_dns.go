@@ -19,7 +19,22 @@ func (f *facts) namesLate() bool {
 	if s == nil || s.Outcome != Slow {
 		return false
 	}
-	return s.resent() == 0 || f.namesLost() != nil
+	return s.resent() == 0 || f.namesLost() != nil || f.namesFailed()
+}
+
+// namesFailed tells that no server answered in an earlier round of this incident, and one did since: what has to be sent
+// again now is the same trouble, not the end of it.
+func (f *facts) namesFailed() bool {
+	failed, since := false, false
+	for _, r := range f.past {
+		l := frontLane(r)
+		if l == nil {
+			continue
+		}
+		now := l.failedWith(DNSTimedOut)
+		failed, since = failed || now, failed && !now
+	}
+	return failed && since
 }
 
 // namesLost is the name server of the target that left every third of the last rounds' questions unanswered; nil if
@@ -42,7 +57,10 @@ func judgeSlowDNS(f *facts) *conclusion {
 	s := f.front.stage(StageResolve)
 	because := "front/resolve: answered after " + seconds(s.Duration.Std())
 	p := f.namesLost()
-	if s.resent() == 0 || p == nil {
+	switch {
+	case s.resent() > 0 && p == nil:
+		return degraded(because+", at the second try, and not at all before", suspect(LayerDNS, CauseSlow), suspect(LayerNetwork, CauseLoss))
+	case p == nil || s.resent() == 0:
 		return degraded(because, suspect(LayerDNS, CauseSlow), suspect(LayerNetwork, CauseLoss)).lean()
 	}
 	return degraded(fmt.Sprintf("%s; server %s left %d of the last %d questions unanswered", because, p.Address, p.Resent, p.Tries),

@@ -161,7 +161,7 @@ func judgeTLSSilent(f *facts) *conclusion {
 		dead := f.deadHop()
 		return down(acked(f.failed)+", while a half-closed connection is answered; "+title(dead)+" takes no connection itself",
 			suspect(f.layerOf(dead.Role), CauseUnknown), suspect(layer, CauseNoAnswer), back).lean()
-	case f.lives() && f.frontLayer() == layer && (f.heldClosed() || f.heldReset()):
+	case f.lives() && f.frontLayer() == layer && (f.heldClosed() || f.heldReset()) && len(f.brokenBackends()) == 0:
 		return down(acked(f.failed)+", though a half-closed connection is answered, and the old connection was ended: another process listens there",
 			suspect(layer, CauseNoAnswer), back).lean()
 	case f.lives() && f.frontLayer() == layer:
