@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"slices"
 	"time"
 
 	"github.com/whichlayer/whichlayer/probe/tcpinfo"
@@ -91,41 +90,11 @@ func (f *facts) largeTaken() bool {
 	return large != nil && large.Good()
 }
 
-// lossy tells that small packets to another port of the front's host had to be sent again, in this round or one before of
-// the same failure: what stays without an answer may be lost.
-func (f *facts) lossy() bool {
-	is := func(r *Result) bool {
-		for i := range r.Lanes {
-			l := &r.Lanes[i]
-			if l.Lane != LaneControl || hostOf(l.Address) != hostOf(f.front.Address) || l.Look != "" && l.Look != LookExchange {
-				continue
-			}
-			connect, few := l.stage(StageConnect), l.stage(StageRequest)
-			if connect != nil && connect.TCPInfo.Timeouts() > 0 || few != nil && few.TCPInfo.Timeouts() > 0 && few.TCPInfo.Open() {
-				return true
-			}
-		}
-		return false
-	}
-	if is(f.now) {
-		return true
-	}
-	for _, r := range slices.Backward(f.past) {
-		if !f.sameFailure(r) {
-			return false
-		}
-		if is(r) {
-			return true
-		}
-	}
-	return false
-}
-
 // hostMute tells that the control port of the front's host took what we said and said nothing at all: all processes of
 // the host may be stuck, not just one.
 func (f *facts) hostMute() bool {
-	i := f.exchanged()
-	return i != nil && i.BytesReceived == 0
+	i, l := f.exchanged(), f.look(LookExchange)
+	return i != nil && i.BytesReceived == 0 && l.Reaction == "" // who hangs up is not stuck
 }
 
 // hostTalks tells that a process on the control port of the front's host said something.
@@ -147,18 +116,19 @@ func (f *facts) exchanged() *tcpinfo.Info {
 }
 
 // resetBy tells who refuses: nearer, a box between us and the host; itself, the host or a box as far away; neither if
-// it is not known.
+// it is not known, or if the refusal came with a lower TTL than the host's packets.
 func (f *facts) resetBy() (nearer, itself bool) {
 	l := f.look(LookFarReset)
 	if l == nil || f.lossy() { // a lost packet looks like one that was not accepted
 		return false, false
 	}
-	s := failedStage(l)
-	if s == nil {
+	above, exactly := failedStage(l), &l.Stages[len(l.Stages)-1]
+	if above == nil {
 		return false, false
 	}
-	heard := s.TCPInfo != nil && s.TCPInfo.BytesAcked > 0 // by which the connection was not deaf to the host
-	return s.Type == TCPRefused || s.Type == TLSReset && !heard, s.Type == TCPTimedOut && f.failed.Stage == StageConnect || s.Type == TLSTimedOut
+	heard := above.TCPInfo != nil && above.TCPInfo.BytesAcked > 0 // by which the connection was not deaf to the host
+	silent := above.Type == TCPTimedOut && f.failed.Stage == StageConnect || above.Type == TLSTimedOut
+	return above.resets() && (above.Type == TCPRefused || !heard), silent && exactly.resets()
 }
 
 // firstHop is what came back for a SYN that goes no further than the first router.

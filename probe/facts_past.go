@@ -13,6 +13,8 @@ type recollection struct {
 	// looks and nameLooks are the latest looks, once looked and named are set.
 	looked, named    bool
 	looks, nameLooks []*Lane
+	// lossy is whether packets were lost on the way to the front's host, once weighed is set.
+	weighed, lossy bool
 }
 
 // servedBefore tells that a lane went well in an earlier round.
@@ -34,7 +36,7 @@ func (f *facts) servedBefore(l *Lane) bool {
 }
 
 // pastLooks are the looks of the rounds in which the front failed as it does now, newest first, each kind at each lane
-// once.
+// once. Rounds that went to another address of the name say nothing about this one.
 func (f *facts) pastLooks() []*Lane {
 	known := &f.earlier
 	if known.looked {
@@ -42,10 +44,14 @@ func (f *facts) pastLooks() []*Lane {
 	}
 	known.looked = true
 	for _, r := range slices.Backward(f.past) {
-		if !f.sameFailure(r) {
-			break
+		l := frontLane(r)
+		switch {
+		case l != nil && l.Address != "" && l.Address != f.front.Address:
+		case !f.sameFailure(r):
+			return known.looks
+		default:
+			known.looks = appendLooks(known.looks, r)
 		}
-		known.looks = appendLooks(known.looks, r)
 	}
 	return known.looks
 }
@@ -86,6 +92,37 @@ func (f *facts) sameFailure(r *Result) bool {
 	}
 	s := failedStage(l)
 	return s != nil && l.Address == f.front.Address && s.Stage == f.failed.Stage && s.Type == f.failed.Type
+}
+
+// lossy tells that small packets to another port of the front's host had to be sent again, in this round or one before of
+// the same failure: what stays without an answer may be lost.
+func (f *facts) lossy() bool {
+	known := &f.earlier
+	if known.weighed {
+		return known.lossy
+	}
+	known.weighed = true
+	known.lossy = f.resentBeside(f.now)
+	for i := len(f.past) - 1; i >= 0 && !known.lossy && f.sameFailure(f.past[i]); i-- {
+		known.lossy = f.resentBeside(f.past[i])
+	}
+	return known.lossy
+}
+
+// resentBeside tells that in a round something was sent again on the way to a control port of the front's host.
+func (f *facts) resentBeside(r *Result) bool {
+	for i := range r.Lanes {
+		l := &r.Lanes[i]
+		if l.Lane != LaneControl || l.Look != "" && l.Look != LookExchange {
+			continue
+		}
+		connect, few := l.stage(StageConnect), l.stage(StageRequest)
+		resent := connect != nil && connect.TCPInfo.Timeouts() > 0 || few != nil && few.TCPInfo.Timeouts() > 0 && few.TCPInfo.Open()
+		if resent && hostOf(l.Address) == hostOf(f.front.Address) {
+			return true
+		}
+	}
+	return false
 }
 
 // wasSilentBefore: an earlier round of this incident saw the front's handshake or request acknowledged and unanswered.

@@ -53,8 +53,9 @@ type attempt struct {
 	// onStall, if set, hears of a stage that has been pending for stallAfter.
 	onStall    func(StageName)
 	stallAfter func(StageName, time.Duration) time.Duration
-	// until, if set, bounds all stages together.
+	// until, if set, bounds all stages together; began is when the last one did.
 	until time.Time
+	began time.Time
 
 	addr    netip.AddrPort
 	conn    *wire // the TCP connection

@@ -15,17 +15,17 @@ const (
 	// connection to a frozen process takes a place in its queue for good.
 	lookRounds = 2
 	lookAgain  = 30 * time.Second
+	// maxLookedAt bounds of how many failures at how many addresses it is remembered that they were looked at.
+	maxLookedAt = 64
 	// smallSegment is the segment size that every path must carry (RFC 9293, 3.7.1, and RFC 791: 576 less two headers).
 	smallSegment = 536
 )
 
 // looks is a target's memory of the looks that it has made; used by rounds only, of which one runs at a time.
 type looks struct {
-	// stage and address are where the front last stalled or failed, made how often it was looked since, at when last.
-	stage   StageName
-	address string
-	made    int
-	at      time.Time
+	// made is how often and when it was looked at each failure since the front was fine last. A name may lead to several
+	// addresses in turn.
+	made map[failureAt]lookCount
 	// failed tells that the front failed in the last round, burst is when a path was last asked how much it loses.
 	failed bool
 	burst  time.Time
@@ -33,16 +33,28 @@ type looks struct {
 	ttl map[netip.AddrPort]ttlBounds
 }
 
+// failureAt is where the front stalls or fails.
+type failureAt struct {
+	stage   StageName
+	address string
+}
+
+type lookCount struct {
+	times int
+	last  time.Time
+}
+
 // due tells whether a failure at a stage is to be looked at, and notes that it is.
 func (k *looks) due(l *Lane, at StageName, now time.Time) bool {
-	if k.stage != at || k.address != l.Address {
-		k.stage, k.address, k.made = at, l.Address, 0
+	if k.made == nil {
+		k.made = map[failureAt]lookCount{}
 	}
-	if k.made >= lookRounds && now.Sub(k.at) < lookAgain {
+	key := failureAt{at, l.Address}
+	m, known := k.made[key]
+	if !known && len(k.made) >= maxLookedAt || m.times >= lookRounds && now.Sub(m.last) < lookAgain {
 		return false
 	}
-	k.made++
-	k.at = now
+	k.made[key] = lookCount{m.times + 1, now}
 	return true
 }
 
@@ -55,17 +67,18 @@ func (k *looks) burstDue(now time.Time) bool {
 	return true
 }
 
-// ended takes the end of a round. When the front is fine again its failure is forgotten.
+// ended takes the end of a round. When the front is fine again its failures are forgotten.
 func (k *looks) ended(fine bool) {
 	k.failed = !fine
 	if fine {
-		k.stage, k.address, k.made = "", "", 0
+		k.made = nil
 	}
 }
 
 // looking is what one round does about a front that stalls or fails. It belongs to the front lane's goroutine.
 type looking struct {
-	around bool // the name's other addresses and the vantage were looked at
+	others bool // what stands beside the front was looked at, such as the name's other addresses
+	around bool // the vantage was looked at
 	stages map[StageName]bool
 	left   int // connections that may still be made
 }
@@ -118,8 +131,8 @@ func (r *round) looksFor(front *attempt, at StageName) (out []func() Lane) {
 		}
 	case StageConnect:
 		if failed != nil && failed.Type == TCPRefused {
-			tries := min(farResetTries, r.looking.left-1)
-			add(tries, r.lookFarReset(front, tries))
+			look, tries := r.lookFarReset(front, r.looking.left-1) // one for the first hop
+			add(tries, look)
 		}
 		if failed == nil || failed.Type == TCPRefused || failed.Type == TCPTimedOut {
 			add(1, r.lookFirstHop(front, LookFirstHop))
@@ -128,8 +141,8 @@ func (r *round) looksFor(front *attempt, at StageName) (out []func() Lane) {
 	case StageTLS, StageRequest:
 		add(1, r.lookHalfClose(front.spec, front.addr))
 		if failed != nil && failed.Type == TLSReset {
-			tries := min(farResetTries, r.looking.left)
-			add(tries, r.lookFarReset(front, tries))
+			look, tries := r.lookFarReset(front, r.looking.left)
+			add(tries, look)
 			break
 		}
 		add(1, r.lookSmall(front, LookSmallSegments))

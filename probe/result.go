@@ -92,7 +92,7 @@ type Lane struct {
 	Look Look `json:"look,omitempty"`
 	// Of is which lane a held-open connection accompanies; empty for the front's.
 	Of LaneKind `json:"of,omitempty"`
-	// Reaction is what the peer did in answer to a half-close.
+	// Reaction is what the peer did in answer to a half-close, or how it ended an exchange.
 	Reaction Reaction `json:"reaction,omitempty"`
 	// Served is when this lane last went well from end to end, before this round; zero if it never did.
 	Served time.Time `json:"served,omitzero"`

@@ -96,7 +96,10 @@ const (
 // that still run.
 func (r *round) front() Lane {
 	a := r.newAttempt(r.t.plan.front)
-	a.onStall = func(at StageName) { r.lookAround(a, at) }
+	a.onStall = func(at StageName) {
+		r.lookAtOthers(a, at)
+		r.lookAround(a, at)
+	}
 	a.stallAfter = func(at StageName, timeout time.Duration) time.Duration {
 		return r.t.patient.stallAfter(a.spec, at, timeout)
 	}
@@ -108,18 +111,31 @@ func (r *round) front() Lane {
 		}
 		return *a.lane
 	}
-	for i, s := range r.others(a.lane) {
-		r.start(orderExtra+i, time.Duration(i)*stagger, func() Lane {
-			x := r.attempt(s)
-			x.Extra = true
-			return *x
-		})
-	}
+	r.lookAtOthers(a, failed.Stage)
 	r.lookAround(a, failed.Stage)
 	return *a.lane
 }
 
-// others are the lanes that become worth while when the front fails: what stands behind the name when the name is the
+// lookAtOthers begins the further lanes that become worth while when the front stalls or fails at a stage. They end soon
+// after that stage's time, so that the verdict does not wait for two timeouts in a row.
+func (r *round) lookAtOthers(front *attempt, at StageName) {
+	others := r.others(front.lane)
+	if r.looking.others || len(others) == 0 {
+		return
+	}
+	r.looking.others = true
+	until := front.began.Add(stageTimeout(front.spec.timeouts, at) + lookTime)
+	for i, s := range others {
+		r.start(orderExtra+i, time.Duration(i)*stagger, func() Lane {
+			a := r.newAttempt(s)
+			a.until, a.lane.Extra = until, true
+			r.walk(a)
+			return *a.lane
+		})
+	}
+}
+
+// others are the lanes that become worth while when the front does not serve: what stands behind the name when the name is the
 // trouble, and the name's other addresses when one of them is.
 func (r *round) others(l *Lane) []*laneSpec {
 	front := r.t.plan.front

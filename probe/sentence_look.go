@@ -19,7 +19,7 @@ func lookSentence(l *Lane) string {
 	case LookFirstHop, LookFirstHopBeside:
 		return fmt.Sprintf("SYN to %s that goes no further than the first router: %s", l.Address, firstHopWords(s, took))
 	case LookFarReset:
-		return farResetSentence(s, who)
+		return farResetSentence(l, who)
 	case LookBurst:
 		return burstSentence(l, who)
 	case LookDNSOverTCP, LookSystemResolver, LookOtherName, LookFormerServers:
@@ -79,6 +79,10 @@ func exchangeSentence(l *Lane, who string) string {
 	switch {
 	case small == nil:
 		return who + ": " + l.outcome()
+	case l.Reaction == ReactionClosed:
+		return who + ": closes the connection when it is spoken to"
+	case l.Reaction == ReactionReset:
+		return who + ": resets the connection when it is spoken to"
 	case !small.Good():
 		return who + ": a few bytes are " + small.Error
 	case large != nil && !large.Good():
@@ -99,19 +103,23 @@ func firstHopWords(s *Stage, took string) string {
 	return s.Error
 }
 
-func farResetSentence(s *Stage, who string) string {
+func farResetSentence(l *Lane, who string) string {
+	above, exactly := failedStage(l), &l.Stages[len(l.Stages)-1]
 	switch {
-	case s.Outcome == NoData:
+	case above == nil || above.Outcome == NoData:
 		return ""
-	case s.Type == TCPRefused, s.Type == TLSReset:
-		return who + ", with packets of the host itself ignored for their TTL: still " + map[Type]string{TCPRefused: "refused", TLSReset: "reset"}[s.Type] +
-			", by a nearer box"
-	case s.Type == TLSTimedOut:
-		return who + ", with packets of the host itself ignored for their TTL: no reset, so it is the host's own"
-	case s.Type == TCPTimedOut:
+	case above.Type == TCPRefused:
+		return who + ", with packets of the host itself ignored for their TTL: still refused, by a nearer box"
+	case above.Type == TLSReset:
+		return who + ", with packets of the host itself ignored for their TTL: still reset, by a nearer box"
+	case above.Type != TCPTimedOut && above.Type != TLSTimedOut:
+		return ""
+	case exactly.Type == TCPRefused:
 		return who + ", with packets of the host itself ignored for their TTL: no refusal, so it is the host's own"
+	case exactly.Type == TLSReset:
+		return who + ", with packets of the host itself ignored for their TTL: no reset, so it is the host's own"
 	}
-	return ""
+	return who + ", with packets ignored whose TTL is lower than that of the host's: no reset any more, so another box sends it"
 }
 
 func burstSentence(l *Lane, who string) string {

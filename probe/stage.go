@@ -34,6 +34,7 @@ var errStageTimeout = errors.New("no answer in time")
 func (a *attempt) stage(ctx context.Context, name StageName, timeout time.Duration, f func(context.Context) error) (pending <-chan error, ok bool) {
 	timeout = a.within(timeout)
 	start := time.Now()
+	a.began = start
 	s := Stage{Stage: name, Started: start.UTC()}
 	done := make(chan error, 1)
 	go func() {
