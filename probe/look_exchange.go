@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/netip"
 	"time"
 )
@@ -35,7 +36,7 @@ func (r *round) lookExchange(front *attempt) func() Lane {
 			if pending, ok := a.connect(); !ok {
 				return pending
 			}
-			x := exchange{a: a, heard: make(chan []byte, 16)}
+			x := exchange{a: a, heard: make(chan []byte, 16), gone: make(chan struct{})}
 			x.run()
 			return nil
 		})
@@ -47,11 +48,12 @@ type exchange struct {
 	a     *attempt
 	heard chan []byte
 	got   []byte
+	gone  chan struct{} // closed when the peer has ended the connection, or we have
+	end   error         // how it ended, once gone is closed
 }
 
 func (x *exchange) run() {
-	read := make(chan struct{})
-	go x.listen(read)
+	go x.listen()
 	small := []byte("SSH-2.0-whichlayer\r\n") // what a control port most often expects (RFC 4253, 4.2)
 	echoes := false
 	pending, ok := x.a.stage(x.a.life, StageRequest, exchangeTime, func(ctx context.Context) error {
@@ -67,7 +69,7 @@ func (x *exchange) run() {
 			before := len(x.got)
 			echoed := func() bool { return len(x.got)-before >= len(large) }
 			err := x.say(ctx, large, func() bool { return !echoes || echoed() })
-			if err == nil && echoes && !echoed() {
+			if err == nil && echoes && !echoed() && x.a.lane.Reaction == "" {
 				return fail(AppTimedOut, "%w", errNotEchoed)
 			}
 			return err
@@ -75,7 +77,7 @@ func (x *exchange) run() {
 		wait(pending)
 	}
 	x.a.close()
-	<-read
+	<-x.gone
 }
 
 // wait waits for a stage's end; nil has ended.
@@ -86,8 +88,8 @@ func wait(pending <-chan error) {
 }
 
 // listen takes what the peer says until the connection ends.
-func (x *exchange) listen(done chan<- struct{}) {
-	defer close(done)
+func (x *exchange) listen() {
+	defer close(x.gone)
 	for {
 		b := make([]byte, 4096)
 		n, err := x.a.conn.Read(b)
@@ -98,18 +100,20 @@ func (x *exchange) listen(done chan<- struct{}) {
 			}
 		}
 		if err != nil {
+			x.end = err
 			return
 		}
 	}
 }
 
 // say writes a text and waits until the peer's kernel has acknowledged it, and a little longer for an answer unless
-// enough tells that there is nothing more to wait for.
+// enough tells that there is nothing more to wait for, or the peer ends the connection: what it did with the text is
+// known then.
 func (x *exchange) say(ctx context.Context, text []byte, enough func() bool) error {
 	if _, err := x.a.conn.Write(text); err != nil {
 		return exchangeFailure(err, x.a.conn.last())
 	}
-	acked := false
+	acked, gone := false, x.gone
 	deadline := time.NewTimer(exchangeTime - 4*exchangePoll)
 	defer deadline.Stop()
 	poll := time.NewTicker(exchangePoll)
@@ -118,6 +122,11 @@ func (x *exchange) say(ctx context.Context, text []byte, enough func() bool) err
 		select {
 		case b := <-x.heard:
 			x.got = append(x.got, b...)
+		case <-gone:
+			gone = nil
+			if x.hungUp() == ReactionReset {
+				return exchangeFailure(x.end, nil)
+			}
 		case <-poll.C:
 		case <-deadline.C:
 			return acknowledged(acked)
@@ -127,10 +136,22 @@ func (x *exchange) say(ctx context.Context, text []byte, enough func() bool) err
 		if i := x.a.tcpInfo(); i == nil || i.AckedAll() {
 			acked = true
 		}
-		if acked && enough() {
+		if acked && (gone == nil || enough()) {
 			return nil
 		}
 	}
+}
+
+// hungUp takes what the peer said last, and notes how it ended the connection.
+func (x *exchange) hungUp() Reaction {
+	for len(x.heard) > 0 {
+		x.got = append(x.got, <-x.heard...)
+	}
+	x.a.lane.Reaction = ReactionClosed
+	if !errors.Is(x.end, io.EOF) {
+		x.a.lane.Reaction = ReactionReset
+	}
+	return x.a.lane.Reaction
 }
 
 func acknowledged(yes bool) error {

@@ -27,11 +27,8 @@ func (r *round) lookHalfClose(s *laneSpec, to netip.AddrPort) func() Lane {
 			var reaction Reaction
 			pending, _ := a.stage(a.life, StageRequest, reactTime, func(ctx context.Context) error {
 				defer context.AfterFunc(ctx, func() { a.conn.Close() })()
-				if err := closeWrite(a.conn); err != nil {
-					return exchangeFailure(err, a.conn.last())
-				}
 				var err error
-				reaction, err = a.reaction()
+				reaction, err = a.halfClose()
 				return err
 			})
 			if pending != nil {
@@ -44,8 +41,15 @@ func (r *round) lookHalfClose(s *laneSpec, to netip.AddrPort) func() Lane {
 	}
 }
 
-// reaction waits until the peer ends the connection or says something.
-func (a *attempt) reaction() (Reaction, error) {
+// halfClose closes our side and waits until the peer ends the connection or says something. A connection that has ended
+// before was reset: nothing else ends one whose sides are both open.
+func (a *attempt) halfClose() (Reaction, error) {
+	switch err := closeWrite(a.conn); {
+	case errors.Is(err, syscall.ENOTCONN):
+		return ReactionReset, nil
+	case err != nil:
+		return "", exchangeFailure(err, a.conn.last())
+	}
 	n, err := a.conn.Read(make([]byte, 4096))
 	switch {
 	case n > 0:
