@@ -62,6 +62,19 @@ func startOf(r *probe.Result, faults []fault, good *lastGood) start {
 	return s
 }
 
+// loss widens the start of a spell that is known by what many rounds lost together: it may have begun with the first of
+// them that did.
+func (s *start) loss(r *probe.Result, v probe.Verdict) {
+	if v.Cause != probe.CauseLoss && v.Cause != probe.CauseSlow {
+		return
+	}
+	for _, p := range r.Paths {
+		if v.Layer == probe.LayerDNS == p.Names && !p.Clean.IsZero() && !s.After.IsZero() && p.Clean.Before(s.After) {
+			s.After = p.Clean
+		}
+	}
+}
+
 // heldOpen takes what the long-lived connections say in a bad round: they ask every second and so date the start
 // finer than rounds do. Only the first word counts, and only when it fits to what the lanes saw: a connection that
 // served on while new ones failed says nothing about them, and neither does one that had failed before the last

@@ -107,3 +107,18 @@ func TestEndByHeldOpen(t *testing.T) {
 		}
 	}
 }
+
+// TestStartByLoss: loss is known by many rounds together, so that it may have begun with the first that had to send
+// something again.
+func TestStartByLoss(t *testing.T) {
+	at := epoch.Add(time.Hour)
+	round := &probe.Result{Target: "orders", Started: at, Ended: at.Add(time.Second),
+		Paths: []probe.Path{{Address: "10.0.0.1:443", Tries: 12, Resent: 6, Clean: at.Add(-20 * time.Second)}}}
+	for cause, want := range map[probe.Cause]time.Duration{probe.CauseLoss: -20 * time.Second, probe.CauseFrozen: -2 * time.Second} {
+		s := start{After: at.Add(-2 * time.Second), Before: at.Add(time.Second), Bad: at}
+		s.loss(round, probe.Verdict{State: probe.Degraded, Layer: probe.LayerNetwork, Cause: cause})
+		if got := s.After.Sub(at); got != want {
+			t.Errorf("%s: after %v, want %v", cause, got, want)
+		}
+	}
+}

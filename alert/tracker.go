@@ -152,7 +152,7 @@ func (t *Tracker) bad(r *probe.Result, v probe.Verdict) []Event {
 		began, failed = faults[0].stage.Started, faults[0].stage.Ended()
 	}
 	s.Detector.Bad(began, failed, served(v))
-	t.restart(r, faults)
+	t.restart(r, v, faults)
 	s.LastBad, s.GoodRun = r.Ended, 0
 	i.Rounds++
 	i.FailedRounds++
@@ -176,10 +176,11 @@ const hardRun = 4
 
 // restart lets a spell that nobody has been told of begin later: where a run of failures begins that is enough by
 // itself, what failed once before some good rounds had another reason.
-func (t *Tracker) restart(r *probe.Result, faults []fault) {
+func (t *Tracker) restart(r *probe.Result, v probe.Verdict, faults []fault) {
 	s := &t.s
 	if s.GoodRun >= resolveRounds {
 		fresh := startOf(r, faults, &s.Good)
+		fresh.loss(r, v)
 		s.Run = &fresh
 	}
 	if s.Run == nil || s.Incident.State == Open || s.Incident.State == Recovering {
@@ -267,6 +268,7 @@ func (t *Tracker) good(r *probe.Result) (events []Event) {
 func (t *Tracker) begin(r *probe.Result, v probe.Verdict, faults []fault) {
 	s := &t.s
 	s.Start, s.End = startOf(r, faults, &s.Good), end{}
+	s.Start.loss(r, v)
 	s.Detector, s.OtherRounds, s.History, s.Run = Detector{}, 0, nil, nil
 	b := s.Start.bounds(v)
 	if last := s.Last; last != nil && r.Started.Sub(*last.ResolvedAt) <= t.detect.Reopen.Std() {

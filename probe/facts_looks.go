@@ -47,13 +47,11 @@ func reactionOf(l *Lane) Reaction {
 	return l.Reaction
 }
 
-// lives tells that the process at the front reacts: its accept loop runs, and what it sends back arrives.
+// lives tells that the process at the front reacts: its accept loop runs, and what it sends back arrives. A reset may be
+// its kernel's, whose queue is full (tcp_abort_on_overflow).
 func (f *facts) lives() bool {
-	switch f.reaction() {
-	case ReactionClosed, ReactionReset, ReactionData:
-		return true
-	}
-	return false
+	r := f.reaction()
+	return r == ReactionClosed || r == ReactionData
 }
 
 // heedsAlert tells that a stalled handshake with the front was ended when we sent an alert.

@@ -85,10 +85,14 @@ func (w way) worse(tries []try) (worst Path) {
 	for _, n := range []int{len(tries), recentTries} {
 		last := keep(tries, n)
 		f := Path{Address: w.address, Names: w.names, Since: last[0].at.UTC(), Tries: len(last)}
-		for _, t := range last {
-			if t.resent {
-				f.Resent++
+		for i, t := range last {
+			if !t.resent {
+				continue
 			}
+			if before := len(tries) - len(last) + i - 1; f.Resent == 0 && before >= 0 {
+				f.Clean = tries[before].at.UTC()
+			}
+			f.Resent++
 		}
 		if worst.Tries == 0 || f.leastShare() > worst.leastShare() {
 			worst = f

@@ -33,7 +33,7 @@ func TestPathsWindow(t *testing.T) {
 	if diff := cmp.Diff(want, p.facts(at(180))); diff != "" {
 		t.Error(diff)
 	}
-	want = []Path{{Address: "10.0.0.1:22", Since: at(1), Tries: 10, Resent: 2}}
+	want = []Path{{Address: "10.0.0.1:22", Since: at(1), Tries: 10, Resent: 2, Clean: at(3)}}
 	if diff := cmp.Diff(want, p.facts(at(181))); diff != "" {
 		t.Error(diff)
 	}
@@ -43,7 +43,7 @@ func TestPathsWindow(t *testing.T) {
 	for i := range 2 * pathTries {
 		p.note([]Lane{front, connected("10.0.0.1", at(400), uint16(i%2))})
 	}
-	want = []Path{{Address: "10.0.0.1:22", Since: at(400), Tries: pathTries, Resent: pathTries / 2}}
+	want = []Path{{Address: "10.0.0.1:22", Since: at(400), Tries: pathTries, Resent: pathTries / 2, Clean: at(400)}}
 	if diff := cmp.Diff(want, p.facts(at(400))); diff != "" {
 		t.Error(diff)
 	}
@@ -53,7 +53,7 @@ func TestPathsWindow(t *testing.T) {
 	for i := range recentTries {
 		p.note([]Lane{front, connected("10.0.0.2", at(430+i), uint16(i%2))})
 	}
-	want = []Path{{Address: "10.0.0.2:22", Since: at(430), Tries: recentTries, Resent: recentTries / 2}}
+	want = []Path{{Address: "10.0.0.2:22", Since: at(430), Tries: recentTries, Resent: recentTries / 2, Clean: at(430)}}
 	if diff := cmp.Diff(want, p.facts(at(450))[1:]); diff != "" {
 		t.Errorf("what has just begun: %s", diff)
 	}
@@ -114,7 +114,7 @@ func TestPathsCountBursts(t *testing.T) {
 	held.Address, held.Stages[0].TCPInfo = "10.0.0.1:443", again.TCPInfo
 	var p paths
 	p.note([]Lane{fineLane(LaneFront, "", RoleProxy, "10.0.0.1:443"), burst, small, held})
-	want := []Path{{Address: "10.0.0.1:22", Since: noon, Tries: 5, Resent: 2}}
+	want := []Path{{Address: "10.0.0.1:22", Since: noon, Tries: 5, Resent: 2, Clean: noon}}
 	if diff := cmp.Diff(want, p.facts(noon)); diff != "" {
 		t.Error(diff)
 	}

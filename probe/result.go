@@ -308,6 +308,8 @@ type Path struct {
 	// nothing was heard.
 	Tries  int `json:"tries"`
 	Resent int `json:"resent"`
+	// Clean is when the last attempt began that went without, before the first one that did not; zero if there is none.
+	Clean time.Time `json:"clean,omitzero"`
 }
 
 // ICMP is an error message from the way or from the far end: RFC 792, RFC 4443.
