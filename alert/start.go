@@ -178,10 +178,11 @@ func (s *start) bounds(v probe.Verdict) Bounds {
 	return b
 }
 
-// oldConnectionsSuffer is false for faults that only new connections meet.
+// oldConnectionsSuffer is false for faults that only new connections meet, and for loss, which every connection meets at
+// another time.
 func oldConnectionsSuffer(v probe.Verdict) bool {
 	switch v.Cause {
-	case probe.CauseNewDropped, probe.CauseRefusesClients, probe.CauseTLSRefused, probe.CauseNotTLS,
+	case probe.CauseLoss, probe.CauseNewDropped, probe.CauseRefusesClients, probe.CauseTLSRefused, probe.CauseNotTLS,
 		probe.CauseCertExpired, probe.CauseCertExpires, probe.CauseCertName, probe.CauseCertAuthority, probe.CauseCertInvalid:
 		return false
 	}
