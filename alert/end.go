@@ -23,13 +23,18 @@ type end struct {
 	// was followed by failures, so that late answers date nothing in this spell.
 	Late      time.Time
 	LateFalse bool
-	// Good is when the first good round showed that what had failed works; zero while bad.
-	Good time.Time
+	// Good is when the first good round showed that what had failed works; zero while bad. GoodRounds counts the good rounds
+	// since.
+	Good       time.Time
+	GoodRounds int
+	// Relapsed tells that good rounds of the spell were followed by bad ones, so that a single one proves no end.
+	Relapsed bool
 }
 
 // bad takes a bad round.
 func (e *end) bad(r *probe.Result, faults []fault, v probe.Verdict) {
-	e.Good, e.HeldFailing = time.Time{}, false
+	e.Relapsed = e.Relapsed || e.GoodRounds > 0
+	e.Good, e.GoodRounds, e.HeldFailing = time.Time{}, 0, false
 	for i := range r.Lanes {
 		if _, failing := heldBad(&r.Lanes[i]); failing && asks(&r.Lanes[i]) {
 			e.HeldFailing = true
@@ -69,14 +74,19 @@ func (e *end) late(r *probe.Result) {
 	}
 }
 
-// good takes a good round and returns the bounds of the end: the earliest good evidence after the last bad one.
+// good takes a good round and returns the bounds of the end: the earliest good evidence after the last bad one. Of a spell
+// that came and went before, only as many good rounds in a row as a promise takes are an end.
 func (e *end) good(r *probe.Result, v probe.Verdict) (after, before *time.Time) {
+	e.GoodRounds++
 	if e.Good.IsZero() {
 		e.Good = e.worksAgain(r)
 		e.KnownBad = later(e.KnownBad, e.resent(r, v))
 	}
+	if e.Relapsed && e.GoodRounds <= resolveRounds {
+		e.Good = later(e.Good, r.Ended)
+	}
 	bad, good := e.KnownBad, e.Good
-	if evidenceIsPrompt(v) {
+	if evidenceIsPrompt(v) && !e.Relapsed {
 		if t := e.heldGood(r); !t.IsZero() && t.Before(good) {
 			good = t
 		}

@@ -38,3 +38,31 @@ func TestLastKnownBad(t *testing.T) {
 		})
 	}
 }
+
+// TestEndOfWhatComesAndGoes: after a relapse a single good round is no end; the third in a row is.
+func TestEndOfWhatComesAndGoes(t *testing.T) {
+	at := func(s int) time.Time { return epoch.Add(time.Duration(s) * time.Second) }
+	v := down(probe.LayerDNS, probe.CauseTimedOut, probe.Likely)
+	good := func(e *end, s int) (after, before time.Time) {
+		r := &probe.Result{Target: "orders", Started: at(s), Ended: at(s + 1), Lanes: []probe.Lane{{Lane: probe.LaneFront, Role: probe.RoleFront,
+			Stages: []probe.Stage{{Stage: probe.StageRequest, Outcome: probe.OK, Started: at(s)}}}}}
+		a, b := e.good(r, v)
+		return *a, *b
+	}
+	bad := func(e *end, s int) {
+		r := badRound(at(s))
+		e.bad(r, faultsOf(r), v)
+	}
+	var e end
+	bad(&e, 0)
+	if _, before := good(&e, 10); !before.Equal(at(10)) {
+		t.Errorf("the first good round: ended before %v", before)
+	}
+	bad(&e, 20)
+	for i, want := range []int{31, 33, 35, 35} {
+		after, before := good(&e, 30+2*i)
+		if !before.Equal(at(want)) || after.Before(at(20)) || !after.Before(at(30)) {
+			t.Errorf("good round %d after a relapse: in (%v, %v], want until %v", i+1, after, before, at(want))
+		}
+	}
+}
