@@ -114,7 +114,7 @@ func TestConnectSourceFamily(t *testing.T) {
 	t.Parallel()
 	six, err := net.Listen("tcp", "[::1]:0")
 	if err != nil {
-		t.Skip("no IPv6 on loopback:", err)
+		t.Skip("SKIPPED: no IPv6 on loopback:", err)
 	}
 	serveOn(t, six, silence)
 	at := serveHTTP(t, nil, answerOK)

@@ -358,7 +358,7 @@ func TestResolveFromSource(t *testing.T) {
 func TestResolveHostsFile(t *testing.T) {
 	t.Parallel()
 	if data, err := os.ReadFile("/etc/hosts"); err != nil || !strings.Contains(string(data), "localhost") {
-		t.Skip("the hosts file does not know localhost")
+		t.Skip("SKIPPED: the hosts file does not know localhost")
 	}
 	at := serveHTTP(t, nil, answerOK)
 	l := lookAt(t, `front: {url: "http://localhost:%d/", ip_version: 4}`, at.Port())

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// established tells that the front's connection stood when it failed with a timeout.
+// stalled tells that the connection of the front stood when a stage of it timed out.
 func (f *facts) stalled() bool {
 	return f.at(StageTLS, TLSTimedOut) || f.at(StageRequest, HTTPTimedOut, AppTimedOut) || f.at(StageResponse, HTTPBodyStalled)
 }

@@ -214,7 +214,7 @@ func TestBackendSlowAnswersLate(t *testing.T) {
 // TestFullQueue fills the accept queue of a frozen proxy: from then on its kernel drops SYNs.
 func TestFullQueue(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("only Linux drops a SYN because the accept queue is full")
+		t.Skip("SKIPPED: only Linux drops a SYN because the accept queue is full")
 	}
 	c := start(t, lab.Options{Backlog: 2})
 	breakIt(t, c, lab.ProxyFrozen)

@@ -11,7 +11,7 @@ import (
 // TestFreezeAsTheKernelSeesIt looks at the counters that tell a frozen process from lost packets.
 func TestFreezeAsTheKernelSeesIt(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("the counters are Linux'")
+		t.Skip("SKIPPED: the counters are Linux'")
 	}
 	c := start(t, lab.Options{})
 	cfg := trust(t, c)
