@@ -2,6 +2,7 @@ package probe
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -114,11 +115,33 @@ func (p *paths) facts(now time.Time) (out []Path) {
 			out = append(out, f)
 		}
 	}
-	slices.SortFunc(out, func(a, b Path) int {
-		if a.Address < b.Address {
-			return -1
+	for host, tries := range p.hosts() {
+		if f := (way{address: host}).worse(tries); f.Resent > 0 {
+			out = append(out, f)
 		}
-		return 1
-	})
+	}
+	slices.SortFunc(out, func(a, b Path) int { return strings.Compare(a.Address, b.Address) })
+	return out
+}
+
+// hosts takes together what was counted for the ports of one host, of those with more than one: what loses packets on the
+// way to a host loses them for each of its ports, and no port alone may have seen enough of it.
+func (p *paths) hosts() map[string][]try {
+	ports, out := map[string]int{}, map[string][]try{}
+	for w, tries := range p.ways {
+		if !w.names {
+			host := hostOf(w.address)
+			ports[host]++
+			out[host] = append(out[host], tries...)
+		}
+	}
+	for host, tries := range out {
+		if ports[host] < 2 {
+			delete(out, host)
+			continue
+		}
+		slices.SortStableFunc(tries, func(a, b try) int { return a.at.Compare(b.at) })
+		out[host] = keep(tries, pathTries)
+	}
 	return out
 }

@@ -91,6 +91,7 @@ func TestPathsAfterOutage(t *testing.T) {
 	}
 	p.note([]Lane{asking, resent})
 	want := []Path{
+		{Address: "10.0.0.1", Since: noon, Tries: 3, Resent: 1, Clean: noon},
 		{Address: "10.0.0.1:22", Since: noon, Tries: 1, Resent: 1},
 		{Address: "10.0.0.53:53", Names: true, Since: noon, Tries: 3, Resent: 1},
 	}
@@ -114,8 +115,35 @@ func TestPathsCountBursts(t *testing.T) {
 	held.Address, held.Stages[0].TCPInfo = "10.0.0.1:443", again.TCPInfo
 	var p paths
 	p.note([]Lane{fineLane(LaneFront, "", RoleProxy, "10.0.0.1:443"), burst, small, held})
-	want := []Path{{Address: "10.0.0.1:22", Since: noon, Tries: 5, Resent: 2, Clean: noon}}
+	want := []Path{
+		{Address: "10.0.0.1", Since: noon, Tries: 6, Resent: 2, Clean: noon},
+		{Address: "10.0.0.1:22", Since: noon, Tries: 5, Resent: 2, Clean: noon},
+	}
 	if diff := cmp.Diff(want, p.facts(noon)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestPathsOfOneHost: what two ports of a host saw too little of each for a verdict is enough for both together.
+func TestPathsOfOneHost(t *testing.T) {
+	t.Parallel()
+	var p paths
+	for i := range 12 {
+		at := noon.Add(time.Duration(i) * time.Second)
+		front := fineLane(LaneFront, "", RoleProxy, "10.0.0.1:443")
+		front.Stages[0].Started = at
+		front.Stages[len(front.Stages)-1].TCPInfo = &tcpinfo.Info{State: tcpinfo.Established, HasTotalRTO: true, TotalRTO: uint16(i % 3 / 2)}
+		p.note([]Lane{front, connected("10.0.0.1", at, uint16((i+1)%3/2))})
+	}
+	r := Result{Started: noon.Add(12 * time.Second), Paths: p.facts(noon.Add(12 * time.Second)), Lanes: []Lane{fineLane(LaneFront, "", RoleProxy, "10.0.0.1:443")}}
+	var seen []string
+	for _, path := range r.Paths {
+		seen = append(seen, fmt.Sprintf("%s %d/%d", path.Address, path.Resent, path.Tries))
+	}
+	if diff := cmp.Diff([]string{"10.0.0.1 8/24", "10.0.0.1:22 4/12", "10.0.0.1:443 4/12"}, seen); diff != "" {
+		t.Fatal(diff)
+	}
+	if v := Attribute(&r, nil); v.State != Degraded || v.Layer != LayerNetwork {
+		t.Errorf("%+v", v)
 	}
 }

@@ -55,7 +55,8 @@ const (
 )
 
 // loses is the worst of the paths that users' requests take: to the front, to a hop, or to another port of one of their
-// hosts; nil if none loses much. What is lost on one port only may be a filter's doing, so that each counts by itself.
+// hosts; nil if none loses much. What is lost on one port only may be a filter's doing, so that each counts by itself, and
+// all of a host's together.
 func (f *facts) loses() (worst *Path) {
 	for i := range f.now.Paths {
 		p := &f.now.Paths[i]
