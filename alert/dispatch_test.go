@@ -55,7 +55,7 @@ func (f *fake) told() []string { f.mu.Lock(); defer f.mu.Unlock(); return append
 
 func note(t config.Transition, id string) Notification {
 	v := down(probe.LayerProxy, probe.CauseFrozen, probe.Likely)
-	return Notification{t, Event{Event: Kind(t), Time: epoch, Target: "orders", Verdict: &v, Incident: &Incident{ID: id, Target: "orders"}}}
+	return Notification{Transition: t, Event: Event{Event: Kind(t), Time: epoch, Target: "orders", Verdict: &v, Incident: &Incident{ID: id, Target: "orders"}}}
 }
 
 // bench is a dispatcher with fakes by the receiver's name.

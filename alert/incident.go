@@ -63,6 +63,8 @@ type Incident struct {
 	// Reopened counts relapses; Spells are then the bounds of each outage in the incident, the first one first.
 	Reopened int      `json:"reopened"`
 	Spells   []Bounds `json:"spells,omitempty"`
+	// Members are the targets that fail together, this incident's own first; empty for one alone.
+	Members []Member `json:"members,omitempty"`
 	// Reason is set when an incident ended for another reason than good rounds.
 	Reason string `json:"reason,omitempty"`
 }
@@ -73,6 +75,16 @@ type Bounds struct {
 	StartsBefore time.Time  `json:"starts_before"`
 	EndsAfter    *time.Time `json:"ends_after"`
 	EndsBefore   *time.Time `json:"ends_before"`
+}
+
+// Member is one of several targets that fail together.
+type Member struct {
+	Target string `json:"target"`
+	// Incident is the ID of the target's own.
+	Incident string        `json:"incident"`
+	State    State         `json:"state"`
+	Verdict  probe.Verdict `json:"verdict"`
+	Bounds
 }
 
 // Change is a verdict and when the incident took it for true.

@@ -12,9 +12,18 @@ import (
 // Notification is what a receiver is told: one transition of one incident. It is a frozen copy; its methods derive the
 // texts that every kind of receiver shows.
 type Notification struct {
-	Transition config.Transition
-	// Event is the same as in the event stream. Incident and Verdict are never nil.
-	Event Event
+	Transition config.Transition `json:"transition"`
+	// Event is the same as in the event stream. Incident and Verdict are never nil. The incident is the receiver's own view:
+	// where several targets fail together it has the ID of the first one, and Members.
+	Event Event `json:"event"`
+	// Reminder tells that nothing is new: the incident still lasts.
+	Reminder bool `json:"reminder,omitempty"`
+	// Whole tells that nothing of the incident was told before: it is over already.
+	Whole bool `json:"whole,omitempty"`
+	// Drill tells that the incident is made up.
+	Drill bool `json:"drill,omitempty"`
+	// Degraded tells that this message would not have survived a crash: the state cannot be written.
+	Degraded bool `json:"durability_degraded,omitempty"`
 }
 
 // NewNotification makes a notification of an event that is an incident's transition.

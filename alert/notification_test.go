@@ -38,7 +38,7 @@ func TestHeadlines(t *testing.T) {
 		{config.Dismissed, Incident{Reason: "its configuration has changed"}, frozen, "orders: the incident ends here: its configuration has changed"},
 	} {
 		c.incident.Target = "orders"
-		n := Notification{c.transition, Event{Time: epoch, Target: "orders", Verdict: &c.v, Incident: &c.incident}}
+		n := Notification{Transition: c.transition, Event: Event{Time: epoch, Target: "orders", Verdict: &c.v, Incident: &c.incident}}
 		if got := n.Headline(); got != c.want {
 			t.Errorf("got  %s\nwant %s", got, c.want)
 		}
@@ -58,7 +58,7 @@ func TestAdvice(t *testing.T) {
 		{config.Suspect, false, ""}, {config.Opened, true, ""}, {config.Resolved, false, ""}, {config.Dismissed, false, ""},
 		{config.Updated, true, "surer: likely instead of ambiguous"},
 	} {
-		n := Notification{c.transition, Event{Verdict: &frozen, Incident: i}}
+		n := Notification{Transition: c.transition, Event: Event{Verdict: &frozen, Incident: i}}
 		if n.Advises() != c.advises || n.Why() != c.why {
 			t.Errorf("%s: advises %v, why %q", c.transition, n.Advises(), n.Why())
 		}
@@ -80,7 +80,7 @@ func TestTimesAreRoundedOutwards(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := time.Date(2026, 11, 22, 14, 3, 4, 120_999_999, time.UTC)
-	n := Notification{config.Opened, Event{Time: a, Incident: &Incident{Bounds: Bounds{StartsAfter: &a, StartsBefore: a.Add(1500*time.Millisecond + 1)}}}}
+	n := Notification{Transition: config.Opened, Event: Event{Time: a, Incident: &Incident{Bounds: Bounds{StartsAfter: &a, StartsBefore: a.Add(1500*time.Millisecond + 1)}}}}
 	for _, c := range []struct {
 		loc  *time.Location
 		want string
@@ -119,7 +119,7 @@ func TestFilters(t *testing.T) {
 	}
 	i.Fingerprints = append(i.Fingerprints, Fingerprint{Local: "[fe80::1%eth0]:5", Remote: "[fe80::2%eth0]:443"},
 		Fingerprint{Local: "[::ffff:10.0.9.4]:6", Remote: "[::ffff:10.0.0.11]:443"}, Fingerprint{Local: "rubbish; reboot", Remote: "$(reboot)"}, Fingerprint{})
-	n := Notification{config.Opened, Event{Incident: i, Lanes: []probe.Lane{{Lane: probe.LaneFront, Address: "10.0.0.10:443"},
+	n := Notification{Transition: config.Opened, Event: Event{Incident: i, Lanes: []probe.Lane{{Lane: probe.LaneFront, Address: "10.0.0.10:443"},
 		{Lane: probe.LaneControl, Address: "10.0.0.10:22"}, {Lane: probe.LaneBackend, Address: "10.0.2.21:8080"}, {Lane: probe.LaneVia, Address: "name:443"}}}}
 	f := n.CaptureFilter()
 	for _, want := range []string{"(host 10.0.9.4 and host 10.0.0.10 and tcp port 443 and (port 50000 or port 50001 or ", "port 50039))",
@@ -164,7 +164,7 @@ func TestFingerprints(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	n := Notification{config.Opened, Event{Incident: &Incident{Fingerprints: []Fingerprint{{Local: "127.0.0.1:5", Remote: "127.0.0.1:443"}}}}}
+	n := Notification{Transition: config.Opened, Event: Event{Incident: &Incident{Fingerprints: []Fingerprint{{Local: "127.0.0.1:5", Remote: "127.0.0.1:443"}}}}}
 	if got, want := n.CaptureFilter(), "(host 127.0.0.1 and tcp port 443 and (port 5))"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -175,7 +175,7 @@ func TestFingerprints(t *testing.T) {
 
 func TestLogRange(t *testing.T) {
 	w := epoch.Add(time.Minute)
-	n := Notification{config.Opened, Event{Time: w, Incident: &Incident{Bounds: Bounds{StartsAfter: &epoch, StartsBefore: epoch.Add(time.Second)}}}}
+	n := Notification{Transition: config.Opened, Event: Event{Time: w, Incident: &Incident{Bounds: Bounds{StartsAfter: &epoch, StartsBefore: epoch.Add(time.Second)}}}}
 	from, to := n.LogRange()
 	if !from.Equal(epoch.Add(-time.Second)) || !to.Equal(w.Add(time.Second)) {
 		t.Errorf("%v to %v", from, to)

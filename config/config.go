@@ -16,6 +16,13 @@ type Config struct {
 	// Listen is the address:port of /metrics, /-/healthy and /-/ready, or off; default 127.0.0.1:9853, port 0 is any free
 	// one. An empty one, in Go, is off.
 	Listen string `yaml:"listen"`
+	// State is the directory in which incidents, messages that wait and baselines survive a restart; default none: they
+	// are kept in memory, and lost with the process.
+	State string `yaml:"state"`
+	// Retention says for how long the state is kept.
+	Retention Retention `yaml:"retention"`
+	// ExternalURL is where people reach this prober's pages, for links in messages; default none.
+	ExternalURL *URL `yaml:"external_url"`
 	// TimeZone is the IANA zone in which messages show times beside UTC; default the system's.
 	TimeZone Zone `yaml:"timezone"`
 	// Controls are hosts that have nothing to do with any target: when they fail too, the trouble is ours.
@@ -24,6 +31,12 @@ type Config struct {
 	Targets []Target `yaml:"targets"`
 	// Receivers are told of incidents.
 	Receivers []Receiver `yaml:"receivers"`
+	// Maintenance are times in which incidents are recorded but not told.
+	Maintenance []Maintenance `yaml:"maintenance"`
+	// Watchdog tells others that this prober is alive, so that its own death is noticed.
+	Watchdog Watchdog `yaml:"watchdog"`
+	// Drill is when a made-up incident goes through every receiver, or off; default weekly, Mondays at 10 o'clock.
+	Drill Schedule `yaml:"drill"`
 
 	// Path is the file that this was read from.
 	Path string `yaml:"-" json:"-"`

@@ -1,18 +1,55 @@
 package config
 
-// Receiver is a configured destination of incident messages. Exactly one kind is set.
+import "crypto/x509"
+
+// Receiver is a configured destination of incident messages, and which of them it gets. Exactly one kind is set.
 type Receiver struct {
 	// Name of the receiver in logs and metrics, unique.
 	Name string `yaml:"name"`
 	// Slack sends to a channel.
 	Slack *Slack `yaml:"slack"`
+	// Alertmanager posts alerts to each instance of a cluster.
+	Alertmanager *Alertmanager `yaml:"alertmanager"`
+	// Webhook posts JSON to a URL.
+	Webhook *Webhook `yaml:"webhook"`
+	// Email sends mail over SMTP.
+	Email *Email `yaml:"email"`
 	// Exec runs a program.
 	Exec *Exec `yaml:"exec"`
 	// On lists the transitions that are told; default opened and resolved.
 	On []Transition `yaml:"on"`
-	// Targets limits the receiver to these targets; empty is all.
+	// Targets limits the receiver to targets by name or by a pattern such as shop-*; empty is all.
 	Targets []string `yaml:"targets"`
+	// Layers limits the receiver to incidents that one of these layers is suspected of; empty is all.
+	Layers []string `yaml:"layers"`
+	// Group tells targets that fail for the same reason in one message; default true for people (slack, email, and the
+	// webhook formats pagerduty and opsgenie), false for programs.
+	Group *bool `yaml:"group"`
+	// Repeat is after what time an incident that is still open is told again; default never.
+	Repeat Duration `yaml:"repeat"`
+	// Drill tells drills to this receiver too; default true.
+	Drill *bool `yaml:"drill"`
+	// Title replaces the first line of a message: a Go text/template; see notify.Message for what it can name.
+	Title Template `yaml:"title"`
+	// Text replaces the message's own words below the title.
+	Text Template `yaml:"text"`
 }
+
+// ForPeople tells that messages end before people, who want few, and not in a program, which wants all.
+func (r *Receiver) ForPeople() bool {
+	return r.Slack != nil || r.Email != nil || r.Webhook != nil && (r.Webhook.Format == WebhookPagerDuty || r.Webhook.Format == WebhookOpsgenie)
+}
+
+// Groups tells that targets that fail together are told in one message.
+func (r *Receiver) Groups() bool {
+	if r.Group != nil {
+		return *r.Group
+	}
+	return r.ForPeople()
+}
+
+// Drills tells that drills go to this receiver.
+func (r *Receiver) Drills() bool { return r.Drill == nil || *r.Drill }
 
 // Transition is an incident's step that receivers can ask for.
 type Transition string
@@ -41,6 +78,95 @@ type Slack struct {
 	// APIURL replaces https://slack.com/api/.
 	APIURL *URL `yaml:"api_url"`
 }
+
+// Alertmanager is a cluster of Prometheus Alertmanagers (API v2). Every instance is told, every minute.
+type Alertmanager struct {
+	// URLs of all instances, as http://10.0.0.5:9093, with a path prefix if there is one.
+	URLs []URL `yaml:"urls"`
+	// Labels are added to each alert.
+	Labels map[string]string `yaml:"labels"`
+	// BasicAuth sends a user name and a password.
+	BasicAuth *BasicAuth `yaml:"basic_auth"`
+	// BearerToken as ${VARIABLE}.
+	BearerToken Secret `yaml:"bearer_token"`
+	// BearerTokenFile holds the bearer token.
+	BearerTokenFile string `yaml:"bearer_token_file"`
+	// CAFile holds the trusted roots as PEM; default the system's.
+	CAFile string `yaml:"ca_file"`
+	// Roots are the certificates of CAFile; nil is the system's.
+	Roots *x509.CertPool `yaml:"-" json:"-"`
+}
+
+// Webhook is a URL that takes JSON by POST.
+type Webhook struct {
+	// URL as ${VARIABLE} or, when it holds no secret, as it is. The formats pagerduty and opsgenie know their own.
+	URL Secret `yaml:"url"`
+	// URLFile holds the URL.
+	URLFile string `yaml:"url_file"`
+	// Format of the body: json (the event stream's, signed as Standard Webhooks say), pagerduty (Events API v2) or opsgenie
+	// (Alert API v2); default json.
+	Format WebhookFormat `yaml:"format"`
+	// Secret signs the messages of the format json (HMAC-SHA256, standardwebhooks.com): base64, with or without whsec_.
+	Secret Secret `yaml:"secret"`
+	// SecretFile holds the secret.
+	SecretFile string `yaml:"secret_file"`
+	// Key is PagerDuty's routing key or Opsgenie's API key.
+	Key Secret `yaml:"key"`
+	// KeyFile holds the key.
+	KeyFile string `yaml:"key_file"`
+	// Headers are added to the request.
+	Headers map[string]string `yaml:"headers"`
+	// Body replaces the JSON of the format json: a Go text/template that makes JSON; see notify.Message.
+	Body Template `yaml:"body"`
+	// Timeout of one request; default 10s.
+	Timeout Duration `yaml:"timeout"`
+	// CAFile holds the trusted roots as PEM; default the system's.
+	CAFile string `yaml:"ca_file"`
+	// Roots are the certificates of CAFile; nil is the system's.
+	Roots *x509.CertPool `yaml:"-" json:"-"`
+}
+
+// WebhookFormat is what a webhook's body looks like.
+type WebhookFormat string
+
+// Formats of a webhook's body.
+const (
+	WebhookJSON      WebhookFormat = "json"
+	WebhookPagerDuty WebhookFormat = "pagerduty"
+	WebhookOpsgenie  WebhookFormat = "opsgenie"
+)
+
+// Email is a mail server and the people behind it.
+type Email struct {
+	// Server is the mail server's submission port.
+	Server Address `yaml:"server"`
+	// TLS is starttls, tls (from the first byte) or none; default starttls.
+	TLS MailTLS `yaml:"tls"`
+	// From is the sender's address.
+	From string `yaml:"from"`
+	// To are the recipients' addresses.
+	To []string `yaml:"to"`
+	// Username for authentication; none without it.
+	Username string `yaml:"username"`
+	// Password as ${VARIABLE}.
+	Password Secret `yaml:"password"`
+	// PasswordFile holds the password.
+	PasswordFile string `yaml:"password_file"`
+	// CAFile holds the trusted roots as PEM; default the system's.
+	CAFile string `yaml:"ca_file"`
+	// Roots are the certificates of CAFile; nil is the system's.
+	Roots *x509.CertPool `yaml:"-" json:"-"`
+}
+
+// MailTLS says how the connection to a mail server is protected.
+type MailTLS string
+
+// Ways to protect mail.
+const (
+	MailStartTLS MailTLS = "starttls" // RFC 3207
+	MailTLSFirst MailTLS = "tls"      // RFC 8314
+	MailNoTLS    MailTLS = "none"
+)
 
 // Exec is a program that gets each message as JSON on stdin. No shell is involved.
 type Exec struct {

@@ -114,3 +114,17 @@ func (StartTLS) words() []string {
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (s *StartTLS) UnmarshalText(b []byte) error { return oneOf(s, b, "STARTTLS protocol") }
+
+func (WebhookFormat) words() []string {
+	return []string{string(WebhookJSON), string(WebhookPagerDuty), string(WebhookOpsgenie)}
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (f *WebhookFormat) UnmarshalText(b []byte) error { return oneOf(f, b, "webhook format") }
+
+func (MailTLS) words() []string {
+	return []string{string(MailStartTLS), string(MailTLSFirst), string(MailNoTLS)}
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (m *MailTLS) UnmarshalText(b []byte) error { return oneOf(m, b, "way to protect mail") }

@@ -180,7 +180,7 @@ func TestExecErrors(t *testing.T) {
 }
 
 func TestNewWantsAKind(t *testing.T) {
-	if _, err := New(config.Receiver{Name: "x"}, nil, discard()); err == nil {
+	if _, err := New(config.Receiver{Name: "x"}, Setting{Log: discard()}); err == nil {
 		t.Error("a receiver of no kind was made")
 	}
 }

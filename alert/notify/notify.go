@@ -15,17 +15,30 @@ import (
 	"github.com/whichlayer/whichlayer/config"
 )
 
-// New makes the notifier of a configured receiver. Messages show times in UTC and in loc; nil is the system's zone.
-func New(r config.Receiver, loc *time.Location, log *slog.Logger) (alert.Notifier, error) {
-	if loc == nil {
-		loc = time.Local
+// Setting is what a notifier is given besides its own configuration.
+type Setting struct {
+	// Zone in which messages show times beside UTC; nil is the system's.
+	Zone *time.Location
+	// Memory survives restarts; nil forgets.
+	Memory alert.Memory
+	// ExternalURL is where people reach this prober; empty if nowhere.
+	ExternalURL string
+	// Watchdog asks a receiver that shows what goes on (alertmanager) to show an alert that always fires.
+	Watchdog bool
+	Log      *slog.Logger
+}
+
+// New makes the notifier of a configured receiver.
+func New(r config.Receiver, s Setting) (alert.Notifier, error) {
+	if s.Zone == nil {
+		s.Zone = time.Local
 	}
-	log = log.With("receiver", r.Name)
+	s.Log = s.Log.With("receiver", r.Name)
 	switch {
 	case r.Slack != nil:
-		return NewSlack(*r.Slack, loc)
+		return NewSlack(*r.Slack, s.Zone)
 	case r.Exec != nil:
-		return NewExec(*r.Exec, loc, log)
+		return NewExec(*r.Exec, s.Zone, s.Log)
 	}
 	return nil, errors.New("it has no kind")
 }

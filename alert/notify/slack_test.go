@@ -116,7 +116,7 @@ func (f *fakeSlack) notifier(t *testing.T) alert.Notifier {
 	if f.hook {
 		s = config.Slack{WebhookURL: config.NewSecret(f.server.URL + "/services/T0/B0/secret")}
 	}
-	n, err := New(config.Receiver{Name: "ops", Slack: &s}, berlin(), discard())
+	n, err := New(config.Receiver{Name: "ops", Slack: &s}, Setting{Zone: berlin(), Log: discard()})
 	if err != nil {
 		t.Fatal(err)
 	}

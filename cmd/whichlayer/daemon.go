@@ -60,7 +60,9 @@ func runDaemon(ctx context.Context, f *runFlags, hup <-chan os.Signal, stdout io
 	if err := recorder.Open(); err != nil {
 		return err
 	}
-	build := func(r config.Receiver) (alert.Notifier, error) { return notify.New(r, cfg.TimeZone.Std(), log) }
+	build := func(r config.Receiver) (alert.Notifier, error) {
+		return notify.New(r, notify.Setting{Zone: cfg.TimeZone.Std(), Log: log})
+	}
 	dispatcher, err := alert.NewDispatcher(cfg.Receivers, build, log, reg)
 	if err != nil {
 		return err
