@@ -62,13 +62,20 @@ func startOf(r *probe.Result, faults []fault, good *lastGood) start {
 	return s
 }
 
+// recentLoss is how long before a name server fell silent its lost questions are taken for the same trouble.
+const recentLoss = 15 * time.Second
+
 // loss widens the start of a spell that is known by what many rounds lost together: it may have begun with the first of
-// them that did.
+// them that did. So may the silence of a name server that had just lost more than one question.
 func (s *start) loss(r *probe.Result, v probe.Verdict) {
-	if v.Cause != probe.CauseLoss && v.Cause != probe.CauseSlow {
+	silent := v.Layer == probe.LayerDNS && v.Cause == probe.CauseTimedOut
+	if !silent && v.Cause != probe.CauseLoss && v.Cause != probe.CauseSlow {
 		return
 	}
 	for _, p := range r.Paths {
+		if silent && (p.Resent < 2 || r.Started.Sub(p.Clean) > recentLoss) {
+			continue
+		}
 		if v.Layer == probe.LayerDNS == p.Names && !p.Clean.IsZero() && !s.After.IsZero() && p.Clean.Before(s.After) {
 			s.After = p.Clean
 		}

@@ -122,3 +122,22 @@ func TestStartByLoss(t *testing.T) {
 		}
 	}
 }
+
+// TestStartOfSilentNames: a name server that lost questions shortly before it fell silent may have been broken since then;
+// one question that was lost, or long ago, says nothing.
+func TestStartOfSilentNames(t *testing.T) {
+	at := epoch.Add(time.Hour)
+	for _, c := range []struct {
+		resent int
+		clean  time.Duration
+		want   time.Duration
+	}{{2, -9 * time.Second, -9 * time.Second}, {1, -9 * time.Second, -2 * time.Second}, {2, -time.Minute, -2 * time.Second}} {
+		round := &probe.Result{Target: "orders", Started: at, Ended: at.Add(time.Second),
+			Paths: []probe.Path{{Address: "10.0.0.53:53", Names: true, Tries: 12, Resent: c.resent, Clean: at.Add(c.clean)}}}
+		s := start{After: at.Add(-2 * time.Second), Before: at.Add(time.Second), Bad: at}
+		s.loss(round, probe.Verdict{State: probe.Down, Layer: probe.LayerDNS, Cause: probe.CauseTimedOut})
+		if got := s.After.Sub(at); got != c.want {
+			t.Errorf("%+v: after %v", c, got)
+		}
+	}
+}
