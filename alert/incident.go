@@ -63,6 +63,8 @@ type Incident struct {
 	// Reopened counts relapses; Spells are then the bounds of each outage in the incident, the first one first.
 	Reopened int      `json:"reopened"`
 	Spells   []Bounds `json:"spells,omitempty"`
+	// About is what a trouble of the prober itself is about, such as a receiver's name; see [SelfTarget].
+	About string `json:"about,omitempty"`
 	// Members are the targets that fail together, this incident's own first; empty for one alone.
 	Members []Member `json:"members,omitempty"`
 	// Reason is set when an incident ended for another reason than good rounds.

@@ -38,6 +38,34 @@ var proberWords = map[probe.Cause]Words{
 			"show -p CPUQuotaPerSecUSec whichlayer` or the container's settings.",
 		Ask: "Ask those who run this prober's host for more CPU, or for a higher limit.",
 	},
+	probe.CauseBlind: {
+		Happened: "this prober can look at none of its targets",
+		Means: "Nothing is known of any service since then, and the reason lies with this prober or its own network: no " +
+			"target is charged.",
+		Next: "On this prober's host look at `ip addr`, `ip route` and `/etc/resolv.conf`, and run `whichlayer check --verbose`.",
+		Ask:  "Ask those who run this prober's host and its network what changed there.",
+	},
+	probe.CauseReceiverRefuses: {
+		Happened: "a receiver of this prober's messages refuses them",
+		Means: "Incidents are still seen and kept, but those whom this receiver should tell hear nothing until its settings are " +
+			"right.",
+		Next: "Correct the receiver's token, address or permissions, then try it with `whichlayer drill`.",
+		Ask:  "Ask those who run the receiving side (Slack, Alertmanager, the mail server, the webhook) why it refuses.",
+	},
+	probe.CauseStateLost: {
+		Happened: "what this prober had kept cannot be read, so it begins anew",
+		Means: "Past incidents and messages that were waiting are lost to this prober; the old file was moved aside. What happens from " +
+			"now on is kept.",
+		Next: "Keep the file that was moved aside, and look for a full or failing disk: `dmesg -T`, `df -h`.",
+		Ask:  "Ask those who run this prober's host about its disk and about a crash.",
+	},
+	probe.CauseStateNotKept: {
+		Happened: "this prober cannot write its state",
+		Means: "Probing and messages go on from memory. A crash now would forget the incidents that are going on and messages that " +
+			"wait.",
+		Next: "Make room or repair the state directory: `df -h DIR`, `df -i DIR`, `ls -ld DIR`, `dmesg -T`.",
+		Ask:  "Ask those who run this prober's host about its disk.",
+	},
 	probe.CauseOutOfFiles: {
 		Happened: "this prober has run out of file descriptors",
 		Means: "This program could not open a connection at all, so nothing is known of the service, and users " +

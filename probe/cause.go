@@ -102,6 +102,10 @@ const (
 	CauseNoCarrier          Cause = "no_carrier"      // our network interface has no link
 	CauseTrust              Cause = "trust_store"     // the certificates that we trust are not those that users trust
 	CauseOwnDefect          Cause = "own_defect"
+	CauseBlind              Cause = "blind"            // no target can be looked at
+	CauseReceiverRefuses    Cause = "receiver_refuses" // a receiver of our messages takes none
+	CauseStateLost          Cause = "state_lost"       // what an earlier process kept cannot be read
+	CauseStateNotKept       Cause = "state_not_kept"   // nothing can be written to the state directory
 	CauseNameNotResolved    Cause = "name_not_resolved"
 	CauseServerFailure      Cause = "server_failure"
 	CauseRefused            Cause = "refused"
@@ -151,7 +155,8 @@ const (
 var Causes = []Cause{
 	CauseNone, CauseUnknown, CausePaused, CauseOutOfFiles, CauseOutOfPorts, CauseOutOfBuffers, CauseNoRoute,
 	CauseLocalFirewall, CauseClockWrong, CauseVantageDown, CauseStopped, CauseResolverConfig, CauseStarved,
-	CauseNoCarrier, CauseTrust, CauseOwnDefect, CauseNameNotResolved, CauseServerFailure, CauseRefused, CauseTimedOut,
+	CauseNoCarrier, CauseTrust, CauseOwnDefect, CauseBlind, CauseReceiverRefuses, CauseStateLost, CauseStateNotKept,
+	CauseNameNotResolved, CauseServerFailure, CauseRefused, CauseTimedOut,
 	CauseWrongAddress, CauseInvalidAnswer, CausePortDropped, CauseNewDropped, CauseEstablishedDropped,
 	CauseDataDropped, CauseReturnDropped, CausePMTU, CauseFirewallReset, CauseFirewallReject, CausePathDown,
 	CauseLoss, CauseThrottled, CauseForwardProxy, CauseHostDown, CauseProcessDead, CauseFrozen, CauseQueueFull,
