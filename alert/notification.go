@@ -35,8 +35,11 @@ func NewNotification(e Event) (Notification, bool) {
 	return Notification{Transition: t, Event: e}, true
 }
 
-// Word is the state in capitals, for those who see no colours.
+// Word is the state in capitals, for those who see no colours. Of a drill it is DRILL.
 func (n Notification) Word() string {
+	if n.Drill {
+		return "DRILL"
+	}
 	switch n.Transition {
 	case config.Suspect:
 		return "SUSPECT"
@@ -53,33 +56,96 @@ func (n Notification) Word() string {
 
 // Headline is one line without a full stop, such as "orders is down: proxy, frozen (likely)".
 func (n Notification) Headline() string {
+	if n.Drill {
+		return "DRILL: " + n.headline()
+	}
+	return n.headline()
+}
+
+func (n Notification) headline() string {
 	i, v := n.Event.Incident, n.Event.Verdict
+	who, is, short := n.subject(), n.verb("is", "are"), n.short(*v)
+	switch {
+	case n.Whole:
+		return fmt.Sprintf("%s %s %s for %s, over before this could be told: %s", who, n.verb("was", "were"), v.State, n.Lasted(), short)
+	case n.Reminder:
+		return fmt.Sprintf("%s %s still %s after %s: %s", who, is, v.State, n.age(), short)
+	}
 	switch n.Transition {
 	case config.Suspect:
-		return fmt.Sprintf("%s may be %s: %s", i.Target, v.State, shortVerdict(*v))
+		return fmt.Sprintf("%s may be %s: %s", who, v.State, short)
 	case config.Resolved:
-		return fmt.Sprintf("%s is up again after %s: %s", i.Target, n.Lasted(), shortVerdict(*v))
+		return fmt.Sprintf("%s %s %s again after %s: %s", who, is, n.well(), n.Lasted(), short)
 	case config.Dismissed:
 		if i.Reason != "" {
-			return fmt.Sprintf("%s: the incident ends here: %s", i.Target, i.Reason)
+			return fmt.Sprintf("%s: the incident ends here: %s", who, i.Reason)
 		}
-		return i.Target + " is up: the suspicion was not confirmed"
+		return fmt.Sprintf("%s %s up: the suspicion was not confirmed", who, is)
 	case config.Opened:
 		if i.Reopened > 0 {
-			return fmt.Sprintf("%s is %s again: %s", i.Target, v.State, shortVerdict(*v))
+			return fmt.Sprintf("%s %s %s again: %s", who, is, v.State, short)
 		}
 	case config.Updated:
 		if was, _ := n.change(); was != nil && (was.Layer != v.Layer || was.Cause != v.Cause) {
-			return fmt.Sprintf("%s is %s: now %s; was %s", i.Target, v.State, shortVerdict(*v), shortVerdict(*was))
+			return fmt.Sprintf("%s %s %s: now %s; was %s", who, is, v.State, short, n.short(*was))
 		}
 	}
-	return fmt.Sprintf("%s is %s: %s", i.Target, v.State, shortVerdict(*v))
+	return fmt.Sprintf("%s %s %s: %s", who, is, v.State, short)
+}
+
+// subject is what is broken: a target, or the first of several and how many others.
+func (n Notification) subject() string {
+	i := n.Event.Incident
+	switch others := len(i.Members) - 1; {
+	case others < 1:
+		return i.Target
+	case others == 1:
+		return i.Members[0].Target + " and " + i.Members[1].Target
+	default:
+		return fmt.Sprintf("%s and %d others", i.Members[0].Target, others)
+	}
+}
+
+// verb agrees with the subject.
+func (n Notification) verb(one, several string) string {
+	if len(n.Event.Incident.Members) > 1 {
+		return several
+	}
+	return one
+}
+
+// well is the opposite of what was wrong.
+func (n Notification) well() string {
+	if n.self() {
+		return "well"
+	}
+	return "up"
+}
+
+// short names layer, cause and confidence. Of the prober's own troubles the layer is no news, and they are no inference.
+func (n Notification) short(v probe.Verdict) string {
+	if n.self() {
+		return what(v)
+	}
+	return shortVerdict(v)
+}
+
+// self tells that the incident is a trouble of this prober's own.
+func (n Notification) self() bool { return n.Event.Incident.Target == SelfTarget }
+
+// age is how long the incident lasts by now, such as "4h0m".
+func (n Notification) age() string {
+	lo, _ := n.Event.Incident.Duration(n.Event.Time)
+	if lo < time.Minute {
+		return lo.Truncate(time.Second).String()
+	}
+	return strings.TrimSuffix(lo.Truncate(time.Minute).String(), "0s")
 }
 
 // change is the verdict that an update replaces, nil at other transitions, and why.
 func (n Notification) change() (was *probe.Verdict, why string) {
 	line := n.Event.Incident.Timeline
-	if n.Transition != config.Updated || len(line) < 2 {
+	if n.Transition != config.Updated || n.Reminder || len(line) < 2 {
 		return nil, ""
 	}
 	return &line[len(line)-2].Verdict, line[len(line)-1].Reason
@@ -91,9 +157,17 @@ func (n Notification) Why() string {
 	return why
 }
 
+// Title is the message's first line: Word and Headline, the word once.
+func (n Notification) Title() string {
+	if n.Drill {
+		return n.Headline()
+	}
+	return n.Word() + ": " + n.Headline()
+}
+
 // Advises tells that the notification is for people who have to do something now.
 func (n Notification) Advises() bool {
-	return n.Transition == config.Opened || n.Transition == config.Updated
+	return !n.Drill && (n.Transition == config.Opened || n.Transition == config.Updated)
 }
 
 // shortVerdict names layer, cause and confidence; of several suspects all.
@@ -111,20 +185,45 @@ func shortVerdict(v probe.Verdict) string {
 	return fmt.Sprintf("%s, %s (%s)", v.Layer, causeWords(v.Cause), v.Confidence)
 }
 
-// Sentence says what happened in plain words.
+// Sentence says what happened in plain words. Further lines say what else must be known of the message.
 func (n Notification) Sentence() string {
-	switch n.Transition {
-	case config.Suspect:
-		return "Seen so far: " + what(*n.Event.Verdict) + "."
-	case config.Resolved, config.Dismissed:
-		return "What was seen then: " + what(*n.Event.Verdict) + "."
+	lines := []string{n.sentence()}
+	if n.Drill {
+		lines = append([]string{"This is a drill, to see that messages arrive: nobody has to do anything."}, lines...)
 	}
-	return Sentence(*n.Event.Verdict, n.Event.Target)
+	if n.Degraded {
+		lines = append(lines, "durability: degraded: this message would not have survived a crash, because the state cannot be written.")
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (n Notification) sentence() string {
+	v := *n.Event.Verdict
+	switch {
+	case n.Transition == config.Suspect:
+		return "Seen so far: " + what(v) + "."
+	case n.Transition == config.Resolved, n.Transition == config.Dismissed:
+		return "What was seen then: " + what(v) + "."
+	case len(n.Event.Incident.Members) > 1 && v.State.Bad():
+		return n.subject() + " are " + string(v.State) + ", and what they share is at fault: " + what(v) + "."
+	case n.self():
+		// The evidence is the only place that says which receiver, which file.
+		return Sentence(v, SelfTarget) + " " + strings.Join(v.Evidence, " ")
+	}
+	return Sentence(v, n.Event.Target)
 }
 
 // Lasted is the incident's length as a range, such as "1m25s to 1m32s".
 func (n Notification) Lasted() string {
-	lo, hi := n.Event.Incident.Duration(n.Event.Time)
+	i := n.Event.Incident
+	lo, hi := i.Duration(n.Event.Time)
+	if n.self() { // what happens in this process is known to the instant
+		if lo = n.Event.Time.Sub(i.StartsBefore); i.EndsBefore != nil {
+			lo = i.EndsBefore.Sub(i.StartsBefore)
+		}
+		lo = max(lo, 0)
+		hi = lo
+	}
 	lo, hi = lo.Truncate(time.Second), (hi + time.Second - 1).Truncate(time.Second)
 	switch {
 	case hi < time.Second:
@@ -140,7 +239,10 @@ func (n Notification) Lasted() string {
 // Began says between which instants the incident began, in UTC and in loc.
 func (n Notification) Began(loc *time.Location) string {
 	i := n.Event.Incident
-	if i.StartsAfter == nil {
+	switch {
+	case n.self():
+		return "at " + instant(ceil(i.StartsBefore), loc)
+	case i.StartsAfter == nil:
 		return "before " + instant(ceil(i.StartsBefore), loc) + " (it was broken when this prober began to look)"
 	}
 	return interval(*i.StartsAfter, i.StartsBefore, loc)
@@ -151,6 +253,9 @@ func (n Notification) Ended(loc *time.Location) string {
 	i := n.Event.Incident
 	if i.EndsAfter == nil || i.EndsBefore == nil || i.Active() && i.State != Recovering {
 		return ""
+	}
+	if n.self() {
+		return "at " + instant(ceil(*i.EndsBefore), loc)
 	}
 	return interval(*i.EndsAfter, *i.EndsBefore, loc)
 }

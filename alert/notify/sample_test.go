@@ -66,6 +66,53 @@ func sample(t config.Transition) alert.Notification {
 	return alert.Notification{Transition: t, Event: alert.Event{Event: alert.Kind(t), Time: now, Target: "orders", Verdict: v, Lanes: lanes, Incident: i}}
 }
 
+// drill is a made-up incident.
+func drill(t config.Transition) alert.Notification {
+	n := sample(t)
+	n.Drill, n.Event.Event = true, alert.EventDrill
+	return n
+}
+
+// reminder tells the incident again after four hours.
+func reminder() alert.Notification {
+	n := sample(config.Opened)
+	n.Reminder, n.Transition, n.Event.Event, n.Event.Time = true, config.Updated, alert.EventUpdated, *at(4*time.Hour + 2*time.Second)
+	return n
+}
+
+// whole tells an incident that nothing was told of while it lasted.
+func whole() alert.Notification {
+	n := sample(config.Resolved)
+	n.Whole = true
+	return n
+}
+
+// degraded is told although the state cannot be written.
+func degraded() alert.Notification {
+	n := sample(config.Opened)
+	n.Degraded = true
+	return n
+}
+
+// boundless was broken when the prober began to look.
+func boundless() alert.Notification {
+	n := sample(config.Opened)
+	n.Event.Incident.StartsAfter = nil
+	return n
+}
+
+// together is four targets behind one proxy.
+func together(t config.Transition) alert.Notification {
+	n := sample(t)
+	i := n.Event.Incident
+	for k, name := range []string{"orders", "invoices", "stock", "billing"} {
+		m := alert.Member{Target: name, Incident: "20261122T140304Z-" + name + "-3f9a", State: i.State, Verdict: i.Verdict, Bounds: i.Bounds}
+		m.StartsBefore = m.StartsBefore.Add(time.Duration(k) * time.Second)
+		i.Members = append(i.Members, m)
+	}
+	return n
+}
+
 // change lets three rounds have seen what leaves two suspects.
 func change(i *alert.Incident, v *probe.Verdict) {
 	was := *v
