@@ -3,8 +3,10 @@ package alert
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,42 +16,41 @@ import (
 	"github.com/whichlayer/whichlayer/probe"
 )
 
+// keySelf holds the troubles of the prober itself.
+const keySelf = "self"
+
 // Desk is where all rounds of a process come together: each gets its verdict, moves its target's incident, and
-// whatever follows is told.
+// whatever follows is told and kept.
 //
-//	probe.Result -> probe.Attribute -> Tracker -> events -> event stream
-//	                                                     -> notify (the Dispatcher)
+//	probe.Result -> probe.Attribute -> Tracker, CertificateWatch -> events -> event stream
+//	                                                                       -> take (the Dispatcher: outbox, store)
 type Desk struct {
 	events  func(Event)
-	notify  func(Notification)
+	take    func(Entry)
 	log     *slog.Logger
 	metrics *deskMetrics
 	// attribute is probe.Attribute.
 	attribute func(now *probe.Result, past []*probe.Result) probe.Verdict
+	now       func() time.Time
 
 	mu      sync.Mutex
 	targets map[string]*seat
+	vantage vantage
+
+	// troubles keeps the order of events of the prober's own.
+	troubles sync.Mutex
+	self     *Self
 }
 
-// seat is one target's place at the desk. Its lock keeps the target's events in their order.
-type seat struct {
-	mu      sync.Mutex
-	cfg     config.Target
-	tracker *Tracker
-	// closed tells that the desk has another seat, or none, for the target.
-	closed bool
-}
-
-// NewDesk makes a desk for the configured targets. events takes every event and notify every transition of an incident;
-// either may be nil, and neither may block.
-func NewDesk(cfg *config.Config, events func(Event), notify func(Notification), log *slog.Logger,
-	reg prometheus.Registerer,
-) (*Desk, error) {
+// NewDesk makes a desk for the configured targets. events takes every event and take what is to be told and kept; either
+// may be nil, and neither may block.
+func NewDesk(cfg *config.Config, events func(Event), take func(Entry), log *slog.Logger, reg prometheus.Registerer) (*Desk, error) {
 	m, err := newDeskMetrics(reg)
 	if err != nil {
 		return nil, err
 	}
-	d := &Desk{events: events, notify: notify, log: log, metrics: m, attribute: probe.Attribute, targets: map[string]*seat{}}
+	d := &Desk{events: events, take: take, log: log, metrics: m, attribute: probe.Attribute, now: time.Now, targets: map[string]*seat{},
+		self: NewSelf(NewID(SelfTarget, rand.Reader))}
 	d.Reload(cfg, time.Time{}, nil)
 	return d, nil
 }
@@ -57,34 +58,49 @@ func NewDesk(cfg *config.Config, events func(Event), notify func(Notification), 
 // Observe takes a round and says what it means, and after what time another look is wanted, 0 for no wish. Rounds of
 // one target must come one after the other, those of different targets may come at once.
 func (d *Desk) Observe(r *probe.Result) (v probe.Verdict, next time.Duration) {
-	d.mu.Lock()
-	s := d.targets[r.Target]
-	d.mu.Unlock()
+	s := d.seat(r.Target)
 	if s == nil {
 		s = &seat{closed: true}
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.closed { // its target was removed while the round ran
 		v = d.attribute(r, nil)
 		d.tell(NewResult(r, v))
+		s.mu.Unlock()
 		return v, 0
 	}
 	v = d.attribute(r, s.tracker.History())
-	step := s.tracker.Observe(r, v)
+	entry, events, next := s.observe(r, v)
 	d.tell(NewResult(r, v))
-	for _, e := range step.Events {
-		d.tell(e)
+	d.pass(entry, events)
+	s.mu.Unlock()
+	d.watchVantage(r, v)
+	return v, next
+}
+
+func (d *Desk) seat(target string) *seat {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.targets[target]
+}
+
+// watchVantage notes whether this prober can look at anything at all.
+func (d *Desk) watchVantage(r *probe.Result, v probe.Verdict) {
+	d.mu.Lock()
+	begins, ends, why := d.vantage.observe(r.Target, v, r.Started, r.Ended, len(d.targets))
+	d.mu.Unlock()
+	switch {
+	case begins:
+		d.Begin(Trouble{Cause: probe.CauseBlind}, why)
+	case ends:
+		d.End(Trouble{Cause: probe.CauseBlind})
 	}
-	return v, step.Next
 }
 
 // Gap takes a time between two rounds of a target in which this process did not run. One that was told already, or
 // that ended before one that was, is not told again.
 func (d *Desk) Gap(target string, g probe.Gap) {
-	d.mu.Lock()
-	s := d.targets[target]
-	d.mu.Unlock()
+	s := d.seat(target)
 	if s == nil {
 		return
 	}
@@ -93,9 +109,36 @@ func (d *Desk) Gap(target string, g probe.Gap) {
 	if !g.To.After(s.tracker.s.GapsTo) {
 		return
 	}
-	for _, e := range s.tracker.Gap(g) {
-		d.tell(e)
+	events := s.tracker.Gap(g)
+	d.pass(s.entry(g.To, events), events)
+}
+
+// Begin tells of a trouble of the prober's own, and why; see [SelfTarget].
+func (d *Desk) Begin(t Trouble, why string) {
+	d.troubles.Lock()
+	defer d.troubles.Unlock()
+	d.passSelf(d.self.Begin(t, why, d.now()))
+}
+
+// End tells that a trouble of the prober's own is over.
+func (d *Desk) End(t Trouble) {
+	d.troubles.Lock()
+	defer d.troubles.Unlock()
+	d.passSelf(d.self.End(t, d.now()))
+}
+
+func (d *Desk) passSelf(events []Event) {
+	if len(events) == 0 {
+		return
 	}
+	e := Entry{At: d.now(), Events: events, Batch: Batch{Events: events, State: map[string][]byte{}}}
+	for _, x := range events {
+		e.Batch.Incidents = append(e.Batch.Incidents, x.Incident)
+	}
+	if data, err := d.self.Checkpoint(); err == nil {
+		e.Batch.State[keySelf] = data
+	}
+	d.pass(e, events)
 }
 
 // Incidents are copies of those that are going on, ordered by ID.
@@ -108,17 +151,17 @@ func (d *Desk) Incidents() (out []*Incident) {
 	d.mu.Unlock()
 	for _, s := range seats {
 		s.mu.Lock()
-		if i := s.tracker.Incident(); i != nil {
-			out = append(out, i)
+		for _, i := range []*Incident{s.tracker.Incident(), s.certs.Incident()} {
+			if i != nil {
+				out = append(out, i)
+			}
 		}
 		s.mu.Unlock()
 	}
-	slices.SortFunc(out, func(a, b *Incident) int {
-		if a.ID < b.ID {
-			return -1
-		}
-		return 1
-	})
+	d.troubles.Lock()
+	out = append(out, d.self.Incidents()...)
+	d.troubles.Unlock()
+	slices.SortFunc(out, func(a, b *Incident) int { return strings.Compare(a.ID, b.ID) })
 	return out
 }
 
@@ -132,10 +175,15 @@ func (d *Desk) Reload(cfg *config.Config, now time.Time, same func(a, b config.T
 			next[t.Name] = s
 			continue
 		}
-		next[t.Name] = &seat{cfg: t, tracker: NewTracker(t.Name, t.Detect, NewID(t.Name, rand.Reader))}
+		next[t.Name] = newSeat(t)
 		d.metrics.open.WithLabelValues(t.Name).Set(0)
 	}
 	d.targets = next
+	for name := range old {
+		if next[name] == nil {
+			d.vantage.forget(name)
+		}
+	}
 	d.mu.Unlock()
 	for name, s := range old {
 		if next[name] == s {
@@ -145,19 +193,35 @@ func (d *Desk) Reload(cfg *config.Config, now time.Time, same func(a, b config.T
 		if next[name] == nil {
 			reason = "the target is no longer configured"
 		}
-		s.mu.Lock()
-		s.closed = true
-		for _, e := range s.tracker.Close(now, reason) {
-			d.tell(e)
-		}
-		s.mu.Unlock()
+		d.close(s, now, reason)
 		if next[name] == nil {
 			d.metrics.forget(name)
 		}
 	}
 }
 
-// tell passes an event on to whoever wants it.
+// close ends a seat with its incidents.
+func (d *Desk) close(s *seat, now time.Time, reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	events := append(s.tracker.Close(now, reason), s.certs.Close(now, reason)...)
+	e := s.entry(now, events)
+	e.Batch.State = map[string][]byte{keySeat + s.cfg.Name: nil}
+	d.pass(e, events)
+}
+
+// pass tells events and hands them on with what is kept.
+func (d *Desk) pass(e Entry, events []Event) {
+	for _, x := range events {
+		d.tell(x)
+	}
+	if d.take != nil {
+		d.take(e)
+	}
+}
+
+// tell passes an event on to whoever reads the stream.
 func (d *Desk) tell(e Event) {
 	if d.events != nil {
 		d.events(e)
@@ -173,7 +237,66 @@ func (d *Desk) tell(e Event) {
 	}
 	d.log.Log(context.Background(), level, "incident "+string(e.Event), "target", e.Target, "incident", e.Incident.ID,
 		"headline", n.Headline(), "starts_after", e.Incident.StartsAfter, "starts_before", e.Incident.StartsBefore, "rule", e.Verdict.Rule)
-	if d.notify != nil {
-		d.notify(n)
+}
+
+// Restore goes on where an earlier process ended: incidents keep their IDs and starts, and the time between is a gap. It
+// is called once, before the first round.
+func (d *Desk) Restore(ctx context.Context, saved *Saved, store Store) {
+	now := d.now()
+	d.mu.Lock()
+	seats := d.targets
+	d.mu.Unlock()
+	for key, data := range saved.State {
+		name, ok := strings.CutPrefix(key, keySeat)
+		if !ok {
+			continue
+		}
+		s := seats[name]
+		if s == nil {
+			d.pass(Entry{At: now, Batch: Batch{State: map[string][]byte{key: nil}}}, nil)
+			continue
+		}
+		until, err := s.restore(ctx, data, store, now)
+		if err != nil {
+			d.log.Warn("the target begins without its past", "target", name, "error", err)
+			fresh := newSeat(s.cfg)
+			s.tracker, s.certs = fresh.tracker, fresh.certs
+			continue
+		}
+		if s.tracker.Incident() != nil {
+			d.metrics.open.WithLabelValues(name).Set(1)
+		}
+		d.Gap(name, probe.Gap{From: until, To: now, Reason: "this prober did not run"})
+	}
+	d.closeForgotten(saved, now)
+	if data, ok := saved.State[keySelf]; ok {
+		if err := d.self.Restore(data); err != nil {
+			d.log.Warn("the prober's own troubles begin anew", "error", err)
+		}
+		d.End(Trouble{Cause: probe.CauseBlind}) // what can be looked at shows again
+	}
+	if saved.Trouble != "" {
+		t := Trouble{Cause: probe.CauseStateLost}
+		d.Begin(t, saved.Trouble)
+		d.End(t) // from now on it is kept again
+	}
+}
+
+// closeForgotten ends the incidents that receivers were told of and that nobody watches any more.
+func (d *Desk) closeForgotten(saved *Saved, now time.Time) {
+	watched := map[string]bool{}
+	for _, i := range d.Incidents() {
+		watched[i.ID] = true
+	}
+	for key, data := range saved.State {
+		var e Event
+		if !strings.HasPrefix(key, keySeen) || json.Unmarshal(data, &e) != nil || e.Incident == nil || e.Verdict == nil {
+			continue
+		}
+		if i := e.Incident; i.Active() && !watched[i.ID] && i.Target != SelfTarget {
+			i.State, i.Reason = Dismissed, "this prober was started again and no longer watches it"
+			e.Event, e.Time, e.Lanes = EventDismissed, now.UTC(), nil
+			d.pass(Entry{At: now, Events: []Event{e}, Batch: Batch{Events: []Event{e}, Incidents: []*Incident{i}}}, []Event{e})
+		}
 	}
 }

@@ -2,6 +2,7 @@ package alert
 
 import (
 	"errors"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -15,6 +16,9 @@ type dispatchMetrics struct {
 	retries *prometheus.CounterVec
 	waiting *prometheus.GaugeVec
 	success *prometheus.GaugeVec
+	oldest  *prometheus.GaugeVec
+	drill   *prometheus.GaugeVec
+	durable prometheus.Gauge
 }
 
 func newDispatchMetrics(reg prometheus.Registerer) (*dispatchMetrics, error) {
@@ -27,8 +31,33 @@ func newDispatchMetrics(reg prometheus.Registerer) (*dispatchMetrics, error) {
 			Help: "Notifications that wait for a receiver."}, []string{"receiver"}),
 		success: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "whichlayer_notification_last_success_timestamp_seconds",
 			Help: "When a receiver last took a notification; absent if it never did."}, []string{"receiver"}),
+		oldest: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "whichlayer_notification_oldest_timestamp_seconds",
+			Help: "When the notification that waits longest for a receiver was made; 0 if none waits."}, []string{"receiver"}),
+		drill: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "whichlayer_drill_last_success_timestamp_seconds",
+			Help: "When a receiver last took a drill from begin to end; absent if it never did."}, []string{"receiver"}),
+		durable: prometheus.NewGauge(prometheus.GaugeOpts{Name: "whichlayer_state_durable",
+			Help: "Whether what happens would survive a crash: 0 while the state cannot be written."}),
 	}
-	return m, register(reg, m.sent, m.retries, m.waiting, m.success)
+	m.durable.Set(1)
+	return m, register(reg, m.sent, m.retries, m.waiting, m.success, m.oldest, m.drill, m.durable)
+}
+
+// kept notes whether the state could be written.
+func (m *dispatchMetrics) kept(err error) {
+	m.durable.Set(1)
+	if err != nil {
+		m.durable.Set(0)
+	}
+}
+
+// wait notes what waits for a receiver.
+func (m *dispatchMetrics) wait(receiver string, n int, since time.Time) {
+	m.waiting.WithLabelValues(receiver).Set(float64(n))
+	at := 0.0
+	if n > 0 {
+		at = float64(since.UnixMilli()) / 1000
+	}
+	m.oldest.WithLabelValues(receiver).Set(at)
 }
 
 // prepare makes the series of a receiver exist, so that rates begin at 0.
@@ -39,7 +68,7 @@ func (m *dispatchMetrics) prepare(receiver string) {
 		}
 	}
 	m.retries.WithLabelValues(receiver)
-	m.waiting.WithLabelValues(receiver)
+	m.wait(receiver, 0, time.Time{})
 }
 
 func (m *dispatchMetrics) forget(receiver string) {
@@ -48,6 +77,8 @@ func (m *dispatchMetrics) forget(receiver string) {
 	m.retries.DeletePartialMatch(l)
 	m.waiting.DeletePartialMatch(l)
 	m.success.DeletePartialMatch(l)
+	m.oldest.DeletePartialMatch(l)
+	m.drill.DeletePartialMatch(l)
 }
 
 func (m *dispatchMetrics) count(receiver string, t config.Transition, outcome string) {

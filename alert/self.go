@@ -57,7 +57,8 @@ func (s *Self) End(t Trouble, now time.Time) []Event {
 	}
 	delete(s.open, t)
 	now = now.UTC()
-	i.setEnd(&i.StartsBefore, &now)
+	began := i.StartsBefore
+	i.setEnd(&began, &now)
 	i.State, i.ResolvedAt = Resolved, &now
 	return []Event{s.event(EventResolved, i, now)}
 }

@@ -54,15 +54,15 @@ var proberWords = map[probe.Cause]Words{
 	},
 	probe.CauseStateLost: {
 		Happened: "what this prober had kept cannot be read, so it begins anew",
-		Means: "Past incidents and messages that were waiting are lost to this prober; the old file was moved aside. What happens from " +
-			"now on is kept.",
+		Means: "Past incidents and messages that were waiting are lost to this prober, and its old file was moved aside; what " +
+			"happens from now on is kept.",
 		Next: "Keep the file that was moved aside, and look for a full or failing disk: `dmesg -T`, `df -h`.",
 		Ask:  "Ask those who run this prober's host about its disk and about a crash.",
 	},
 	probe.CauseStateNotKept: {
 		Happened: "this prober cannot write its state",
-		Means: "Probing and messages go on from memory. A crash now would forget the incidents that are going on and messages that " +
-			"wait.",
+		Means: "Probing and messages go on from memory, so that a crash now would forget the incidents that are going on and the " +
+			"messages that wait.",
 		Next: "Make room or repair the state directory: `df -h DIR`, `df -i DIR`, `ls -ld DIR`, `dmesg -T`.",
 		Ask:  "Ask those who run this prober's host about its disk.",
 	},
