@@ -75,18 +75,19 @@ func (e *end) late(r *probe.Result) {
 }
 
 // good takes a good round and returns the bounds of the end: the earliest good evidence after the last bad one. Of a spell
-// that came and went before, only as many good rounds in a row as a promise takes are an end.
-func (e *end) good(r *probe.Result, v probe.Verdict) (after, before *time.Time) {
+// that came and went before, only as many good rounds in a row as a promise takes are an end. Unsettled tells that the good
+// rounds before this one say nothing, because they did not look where it was broken.
+func (e *end) good(r *probe.Result, v probe.Verdict, unsettled bool) (after, before *time.Time) {
 	e.GoodRounds++
 	if e.Good.IsZero() {
 		e.Good = e.worksAgain(r)
 		e.KnownBad = later(e.KnownBad, e.resent(r, v))
 	}
-	if e.Relapsed && e.GoodRounds <= resolveRounds {
+	if unsettled || e.Relapsed && e.GoodRounds <= resolveRounds {
 		e.Good = later(e.Good, r.Ended)
 	}
 	bad, good := e.KnownBad, e.Good
-	if evidenceIsPrompt(v) && !e.Relapsed {
+	if evidenceIsPrompt(v) && !e.Relapsed && !unsettled {
 		if t := e.heldGood(r); !t.IsZero() && t.Before(good) {
 			good = t
 		}

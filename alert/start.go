@@ -190,7 +190,7 @@ func (s *start) bounds(v probe.Verdict) Bounds {
 func oldConnectionsSuffer(v probe.Verdict) bool {
 	switch v.Cause {
 	case probe.CauseLoss, probe.CauseNewDropped, probe.CauseRefusesClients, probe.CauseTLSRefused, probe.CauseNotTLS,
-		probe.CauseCertExpired, probe.CauseCertExpires, probe.CauseCertName, probe.CauseCertAuthority, probe.CauseCertInvalid:
+		probe.CauseCertExpired, probe.CauseCertName, probe.CauseCertAuthority, probe.CauseCertInvalid:
 		return false
 	}
 	return v.Layer != probe.LayerDNS && v.Layer != probe.LayerProber

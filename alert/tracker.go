@@ -36,9 +36,16 @@ type Tracker struct {
 // trackerState is everything that a tracker remembers, as plain data.
 type trackerState struct {
 	Detector Detector
-	Good     lastGood
-	Start    start
-	End      end
+	// Members and Pattern outlive a spell, until an incident that was told is over.
+	Members members
+	Pattern pattern
+	// Mild tells that people were told of an incident in which most rounds go well.
+	Mild  mildness
+	Good  lastGood
+	Start start
+	End   end
+	// Began is when the spell's first bad round began.
+	Began time.Time
 	// Run bounds the start of the failures in a row that go on, when they began after good rounds within the spell.
 	Run *start
 	// Incident is nil while all is well; Last is the one before, which a relapse may reopen.
@@ -49,7 +56,7 @@ type trackerState struct {
 	// Other is a verdict that differs from the incident's, seen in the last OtherRounds bad rounds.
 	Other       probe.Verdict
 	OtherRounds int
-	History     []*probe.Result
+	History     []*probe.Result `json:"-"`
 	// NoData is the run of rounds that is going on in which we could not look.
 	NoData probe.Gap
 	// GapsTo is until when gaps have been told.
@@ -88,29 +95,41 @@ func (t *Tracker) Observe(r *probe.Result, v probe.Verdict) Step {
 		t.s.End.late(r)
 	}
 	switch {
-	case v.State.Bad():
+	case hurts(v):
 		step.Events = append(step.Events, t.bad(r, v)...)
-	case v.State == probe.Up:
+	case v.State == probe.Up || v.State.Bad():
 		step.Events = append(step.Events, t.good(r)...)
 	}
 	step.Next = t.next(r)
 	return step
 }
 
-// Gap takes a time in which nobody looked. It widens the bounds by itself: there is no observation in it.
+// hurts tells that users suffer now. A certificate that ends some day is no outage yet: it would swallow the start of a
+// real one. [CertificateWatch] tells of it.
+func hurts(v probe.Verdict) bool { return v.State.Bad() && v.Cause != probe.CauseCertExpires }
+
+// Gap takes a time in which nobody looked. It widens the bounds by itself, because there is no observation in it: an
+// outage that began or ended in the gap did so between the last look before it and the first one after. An incident that
+// was told goes on with its start; what was merely suspected before a long gap is dropped.
 func (t *Tracker) Gap(g probe.Gap) []Event {
 	g.From, g.To = g.From.UTC(), g.To.UTC()
 	t.s.GapsTo = later(t.s.GapsTo, g.To)
-	if i := t.s.Incident; i != nil {
+	i := t.s.Incident
+	if i != nil {
 		i.Gaps = keepEnds(i.Gaps, g, maxGaps/2, maxGaps)
 	}
-	return []Event{{Event: EventGap, Time: g.To, Target: t.target, Gap: &g, Incident: t.Incident()}}
+	events := []Event{{Event: EventGap, Time: g.To, Target: t.target, Gap: &g, Incident: t.Incident()}}
+	if g.To.Sub(g.From) <= t.detect.Reopen.Std() || i != nil && i.State != watching && i.State != Suspected {
+		return events
+	}
+	t.s.Members, t.s.Pattern = nil, pattern{}
+	return append(events, t.Close(g.To, "nobody looked for "+g.To.Sub(g.From).Round(time.Second).String())...)
 }
 
 // Close ends an incident because its target is looked at no more.
 func (t *Tracker) Close(at time.Time, reason string) []Event {
 	i := t.Incident()
-	t.s.Incident, t.s.History, t.s.Detector = nil, nil, Detector{}
+	t.end(nil)
 	if i == nil {
 		return nil
 	}
@@ -147,11 +166,8 @@ func (t *Tracker) bad(r *probe.Result, v probe.Verdict) []Event {
 		t.begin(r, v, faults)
 	}
 	s, i := &t.s, t.s.Incident
-	began, failed := r.Started, r.Ended
-	if len(faults) > 0 {
-		began, failed = faults[0].stage.Started, faults[0].stage.Ended()
-	}
-	s.Detector.Bad(began, failed, served(v))
+	t.count(r, v, faults)
+	v = t.soften(v)
 	t.restart(r, v, faults)
 	s.LastBad, s.GoodRun = r.Ended, 0
 	i.Rounds++
@@ -164,6 +180,26 @@ func (t *Tracker) bad(r *probe.Result, v probe.Verdict) []Event {
 	t.bound()
 	i.setEnd(nil, nil)
 	return t.afterBad(r, changed)
+}
+
+// count takes a bad round into all that weighs failures.
+func (t *Tracker) count(r *probe.Result, v probe.Verdict, faults []fault) {
+	s := &t.s
+	began, failed := r.Started, r.Ended
+	var blame *fault
+	if len(faults) > 0 {
+		began, failed = faults[0].stage.Started, faults[0].stage.Ended()
+		if l := faults[0].lane; l.Lane == probe.LaneFront && !l.Extra && faults[0].stage.Stage != probe.StageResolve {
+			blame = &faults[0]
+		}
+	}
+	first := startOf(r, faults, &s.Good)
+	s.Detector.Bad(began, failed, served(v))
+	s.Members.note(r, true, blame, first, served(v))
+	s.Pattern.note(!served(v), first)
+	if s.Mild != notMild && s.Detector.Certain(t.detect.Confirm.Std()) {
+		s.Mild = notMild
+	}
 }
 
 // served tells that users were served in a bad round, if after packets had been sent again.
@@ -216,11 +252,15 @@ func (t *Tracker) afterBad(r *probe.Result, changed bool) (events []Event) {
 	if i.State == Open && changed {
 		events = append(events, t.event(EventUpdated, r))
 	}
-	if i.State == watching && (t.s.Detector.Suspicious() || heldAgrees(r, t.s.Detector.LastBad)) {
+	if i.State == watching && t.suspicious(r) {
 		i.State = Suspected
 		events = append(events, t.event(EventSuspect, r))
 	}
-	if i.State == Suspected && t.s.Detector.Certain(t.detect.Confirm.Std()) {
+	if i.State == Suspected && t.certain() {
+		if t.s.Mild != notMild {
+			i.Verdict = t.soften(i.Verdict)
+			t.bound()
+		}
 		i.State = Open
 		if i.OpenedAt == nil {
 			i.OpenedAt = utc(r.Ended)
@@ -233,9 +273,22 @@ func (t *Tracker) afterBad(r *probe.Result, changed bool) (events []Event) {
 	return events
 }
 
+// suspicious tells that machines should be set in motion.
+func (t *Tracker) suspicious(r *probe.Result) bool {
+	s := &t.s
+	if s.Detector.Suspicious() || heldAgrees(r, s.Detector.LastBad) || s.Pattern.certain() {
+		return true
+	}
+	l := frontLane(r)
+	return l != nil && s.Members.suspicious(l.Address)
+}
+
 func (t *Tracker) good(r *probe.Result) (events []Event) {
 	s, i := &t.s, t.s.Incident
 	defer s.Good.note(r)
+	unsettled := t.unsettled()
+	s.Members.note(r, false, nil, start{}, false)
+	s.Pattern.note(false, start{})
 	if i == nil {
 		return nil
 	}
@@ -243,19 +296,20 @@ func (t *Tracker) good(r *probe.Result) (events []Event) {
 	s.GoodRun++
 	i.Rounds++
 	t.remember(r)
-	i.setEnd(s.End.good(r, i.Verdict))
+	i.setEnd(s.End.good(r, i.Verdict, unsettled))
 	t.bound()
 	calm := s.GoodRun >= resolveRounds && r.Ended.Sub(later(s.LastBad, *i.EndsAfter)) >= t.detect.Resolve.Std()
+	innocent := (calm || s.Detector.Quiet()) && !s.Members.awaited()
 	switch {
-	case i.State == watching && (calm || s.Detector.Quiet()):
+	case i.State == watching && innocent:
 		t.end(nil)
-	case i.State == Suspected && (calm || s.Detector.Quiet()):
+	case i.State == Suspected && innocent:
 		i.State = Dismissed
 		events = append(events, t.event(EventDismissed, r))
 		t.end(nil)
 	case i.State == Open || i.State == Recovering:
 		i.State = Recovering
-		if calm {
+		if calm && t.settled() {
 			i.State, i.ResolvedAt = Resolved, utc(r.Ended)
 			events = append(events, t.event(EventResolved, r))
 			t.end(i)
@@ -267,9 +321,9 @@ func (t *Tracker) good(r *probe.Result) (events []Event) {
 // begin starts a spell: nobody hears of it yet. Soon after a resolved incident it is the same one again.
 func (t *Tracker) begin(r *probe.Result, v probe.Verdict, faults []fault) {
 	s := &t.s
-	s.Start, s.End = startOf(r, faults, &s.Good), end{}
+	s.Start, s.End, s.Began = startOf(r, faults, &s.Good), end{}, r.Started.UTC()
 	s.Start.loss(r, v)
-	s.Detector, s.OtherRounds, s.History, s.Run = Detector{}, 0, nil, nil
+	s.Detector, s.OtherRounds, s.History, s.Run, s.Mild = Detector{}, 0, nil, nil, notMild
 	b := s.Start.bounds(v)
 	if last := s.Last; last != nil && r.Started.Sub(*last.ResolvedAt) <= t.detect.Reopen.Std() {
 		i := last.snapshot()
@@ -288,8 +342,9 @@ func (t *Tracker) begin(r *probe.Result, v probe.Verdict, faults []fault) {
 func (t *Tracker) end(resolved *Incident) {
 	if resolved != nil {
 		t.s.Last = resolved.snapshot()
+		t.s.Members, t.s.Pattern = nil, pattern{}
 	}
-	t.s.Incident, t.s.History, t.s.Detector = nil, nil, Detector{}
+	t.s.Incident, t.s.History, t.s.Detector, t.s.Mild = nil, nil, Detector{}, notMild
 }
 
 // bound writes the bounds of the spell's start, by the latest verdict, into the incident.
@@ -323,6 +378,8 @@ func (t *Tracker) next(r *probe.Result) time.Duration {
 	switch {
 	case i == nil:
 		return 0
+	case t.s.Mild == byPattern && t.s.Detector.Quiet():
+		return 0 // what fails once in twenty rounds is not known sooner by asking without end
 	case i.State == Open && frozen(i.Verdict) && i.Verdict.Layer != probe.LayerBackend:
 		return reprobeHanging
 	}

@@ -6,6 +6,9 @@ const RuleSideLane = "side-lane-blocked"
 // RuleUnusual is the rule by which a target is degraded because it serves much slower than it did before.
 const RuleUnusual = "slow-unusual"
 
+// ruleExpires is the rule by which a target is degraded because its certificate ends soon.
+const ruleExpires = "certificate-expires"
+
 // rules is the table, in the order in which it is asked. A rule's name is shown in every verdict that it made.
 var rules = []rule{
 	// The prober itself: what we did not see we do not charge to anybody.
@@ -21,7 +24,6 @@ var rules = []rule{
 	// Nothing is wrong for users, or not much.
 	{"self-notice", judgeNotice},
 	{"up", judgeUp},
-	{"certificate-expires", judgeExpiring},
 	{"dns-slow", judgeSlowDNS},
 	{"loss", judgeLoss},
 	{RuleUnusual, judgeUnusual},
@@ -29,6 +31,7 @@ var rules = []rule{
 	{"pool-backend", judgePoolBackend},
 	{"pool-hop", judgePoolHop},
 	{"held-open-dropped", judgeHeldOpenDropped},
+	{ruleExpires, judgeExpiring},
 	{"self-notice-beside", judgeNoticeBeside},
 	{RuleSideLane, judgeSideLane},
 

@@ -33,15 +33,33 @@ func (f *facts) expiring() bool {
 	return t != nil && t.MinDays > 0 && !t.NotAfter.IsZero() && t.NotAfter.Before(f.now.Started.AddDate(0, 0, t.MinDays))
 }
 
-// judgeExpiring: the certificate is valid, but not for long.
+// judgeExpiring: the certificate is valid, but not for long. What is wrong besides comes before it, since it hurts now.
 func judgeExpiring(f *facts) *conclusion {
 	if !f.front.fine() || !f.expiring() {
 		return nil
 	}
-	left := f.front.TLS.NotAfter.Sub(f.now.Started)
 	layer, _ := f.certOwner()
-	return degraded(fmt.Sprintf("front/tls: the certificate ends on %s, in %.1f days; expected are at least %d",
-		stamp(f.front.TLS.NotAfter), left.Hours()/24, f.front.TLS.MinDays), suspect(layer, CauseCertExpires)).agreed(f.clockAgrees())
+	return degraded(f.expiry(), suspect(layer, CauseCertExpires)).agreed(f.clockAgrees())
+}
+
+// Expiring is the verdict on the front's certificate alone, for a round that shows one that ends soon, whatever else is
+// wrong in it.
+func Expiring(r *Result) Verdict {
+	f := newFacts(r, nil)
+	layer, _ := f.certOwner()
+	v := Verdict{State: Degraded, Layer: layer, Cause: CauseCertExpires, Confidence: Likely, Rule: ruleExpires,
+		Suspects: []Suspect{suspect(layer, CauseCertExpires)}, Evidence: []string{}}
+	if f.front.TLS != nil {
+		v.Evidence = append(v.Evidence, f.expiry())
+	}
+	return v
+}
+
+// expiry says when the front's certificate ends.
+func (f *facts) expiry() string {
+	left := f.front.TLS.NotAfter.Sub(f.now.Started)
+	return fmt.Sprintf("front/tls: the certificate ends on %s, in %.1f days; expected are at least %d",
+		stamp(f.front.TLS.NotAfter), left.Hours()/24, f.front.TLS.MinDays)
 }
 
 // A path loses packets when more of its connections than one in seven needed something sent again after a timeout, with

@@ -1,0 +1,68 @@
+package alert
+
+// A low steady share of failures never lifts the cumulative sum: below one in thirteen it sinks faster than it rises. So
+// the failures among the last rounds are counted, too. They must come in several bursts, or one short outage would be a
+// pattern. The numbers are the least that keep a path on which 0.8 % of the rounds fail by chance at some 0.2 openings a
+// year; TestFalseOpenings counts them.
+const (
+	patternRounds = 120 // 20 minutes at the usual interval
+	patternLeast  = 9   // failures
+	patternBursts = 3
+	patternSpan   = 10 // rounds from the first failure to the last
+	// patternCalm is below how many failures the pattern is over.
+	patternCalm = 2
+)
+
+// pattern is which of the last rounds failed, as plain data; rounds in which users were served do not count.
+type pattern struct {
+	// Rounds counts all rounds that looked.
+	Rounds int `json:",omitempty"`
+	// Bursts are runs of failures, oldest first.
+	Bursts []burst `json:",omitempty"`
+}
+
+// burst is a run of rounds that failed, from number First to number Last.
+type burst struct {
+	First, Last int
+	// Start bounds when it began.
+	Start start
+}
+
+// note takes a round; begin bounds when it began to be bad, if it was.
+func (p *pattern) note(bad bool, begin start) {
+	p.Rounds++
+	for len(p.Bursts) > 0 && p.Bursts[0].Last <= p.Rounds-patternRounds {
+		p.Bursts = p.Bursts[1:]
+	}
+	n := len(p.Bursts)
+	switch {
+	case !bad:
+	case n > 0 && p.Bursts[n-1].Last == p.Rounds-1:
+		p.Bursts[n-1].Last = p.Rounds
+	default:
+		p.Bursts = append(p.Bursts, burst{p.Rounds, p.Rounds, begin})
+	}
+}
+
+// oldest is the number of the first round that still counts.
+func (p *pattern) oldest() int { return max(1, p.Rounds-patternRounds+1) }
+
+// failed counts the failures among the last rounds.
+func (p *pattern) failed() (n int) {
+	for _, b := range p.Bursts {
+		n += b.Last - max(b.First, p.oldest()) + 1
+	}
+	return n
+}
+
+// looked counts the last rounds.
+func (p *pattern) looked() int { return min(p.Rounds, patternRounds) }
+
+// certain tells that failures come and go.
+func (p *pattern) certain() bool {
+	n := len(p.Bursts)
+	return n >= patternBursts && p.Bursts[n-1].Last-max(p.Bursts[0].First, p.oldest()) >= patternSpan && p.failed() >= patternLeast
+}
+
+// calm tells that they do not any more.
+func (p *pattern) calm() bool { return p.failed() < patternCalm }
