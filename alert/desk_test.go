@@ -48,7 +48,14 @@ func newDeskBench(t *testing.T, names ...string) *deskBench {
 	t.Helper()
 	b := &deskBench{}
 	d, err := NewDesk(&config.Config{Targets: targets(names...)}, func(e Event) { b.mu.Lock(); b.events = append(b.events, e); b.mu.Unlock() },
-		func(n Notification) { b.mu.Lock(); b.notes = append(b.notes, n); b.mu.Unlock() }, discard(), prometheus.NewPedanticRegistry())
+		func(e Entry) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			for _, x := range e.Events {
+				n, _ := NewNotification(x)
+				b.notes = append(b.notes, n)
+			}
+		}, discard(), prometheus.NewPedanticRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}

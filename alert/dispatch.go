@@ -220,6 +220,9 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 		}
 	}
 	d.drain()
+	for _, w := range d.fresh() {
+		working.Go(func() { w.run(sending) })
+	}
 	timer := time.AfterFunc(drainTime, stop)
 	defer timer.Stop()
 	working.Wait()
@@ -276,6 +279,13 @@ func (d *Dispatcher) next(receiver string) (Delivery, time.Duration, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.outbox.Next(receiver, d.now())
+}
+
+// draining tells that this process ends.
+func (d *Dispatcher) draining() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.closed
 }
 
 // unsynced tells that something waits for a receiver that only has to be made durable.

@@ -28,7 +28,10 @@ type fake struct {
 	got   []string
 	at    []time.Time
 	reply func(try int) error
-	block bool
+	saw   func(Notification)
+	// poison is an incident whose messages always fail.
+	poison string
+	block  bool
 }
 
 func (f *fake) Notify(ctx context.Context, n Notification) error {
@@ -40,6 +43,9 @@ func (f *fake) Notify(ctx context.Context, n Notification) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}
+	if n.Event.Incident.ID == f.poison {
+		return errors.New("500 Internal Server Error")
+	}
 	if f.reply != nil {
 		if err := f.reply(try); err != nil {
 			return err
@@ -47,15 +53,19 @@ func (f *fake) Notify(ctx context.Context, n Notification) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.saw != nil {
+		f.saw(n)
+	}
 	f.got = append(f.got, string(n.Transition)+" "+n.Event.Incident.ID)
 	return nil
 }
 
 func (f *fake) told() []string { f.mu.Lock(); defer f.mu.Unlock(); return append([]string{}, f.got...) }
 
-func note(t config.Transition, id string) Notification {
+func note(t config.Transition, id string) Event {
 	v := down(probe.LayerProxy, probe.CauseFrozen, probe.Likely)
-	return Notification{Transition: t, Event: Event{Event: Kind(t), Time: epoch, Target: "orders", Verdict: &v, Incident: &Incident{ID: id, Target: "orders"}}}
+	state := map[config.Transition]State{config.Suspect: Suspected, config.Opened: Open, config.Updated: Open, config.Resolved: Resolved, config.Dismissed: Dismissed}[t]
+	return Event{Event: Kind(t), Time: epoch, Target: "orders", Verdict: &v, Incident: &Incident{ID: id, State: state, Target: "orders"}}
 }
 
 // bench is a dispatcher with fakes by the receiver's name.
@@ -63,12 +73,13 @@ type bench struct {
 	*Dispatcher
 	reg   *prometheus.Registry
 	fakes map[string]*fake
+	store *ram
 }
 
-func newBench(t *testing.T, receivers []config.Receiver, fakes map[string]*fake) *bench {
+func newBench(t *testing.T, store *ram, receivers []config.Receiver, fakes map[string]*fake) *bench {
 	t.Helper()
-	b := &bench{reg: prometheus.NewPedanticRegistry(), fakes: fakes}
-	d, err := NewDispatcher(receivers, func(r config.Receiver) (Notifier, error) {
+	b := &bench{reg: prometheus.NewPedanticRegistry(), fakes: fakes, store: store}
+	d, err := NewDispatcher(&config.Config{Receivers: receivers}, store.saved(), store, func(r config.Receiver, _ Memory) (Notifier, error) {
 		if f := b.fakes[r.Name]; f != nil {
 			return f, nil
 		}
@@ -79,6 +90,10 @@ func newBench(t *testing.T, receivers []config.Receiver, fakes map[string]*fake)
 	}
 	b.Dispatcher = d
 	return b
+}
+
+func (b *bench) send(events ...Event) {
+	b.Take(Entry{At: time.Now(), Events: events, Batch: Batch{Events: events}})
 }
 
 // run runs the dispatcher until the returned function is called.
@@ -92,15 +107,19 @@ func (b *bench) run() (stop func()) {
 func TestDispatcherRoutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fakes := map[string]*fake{"default": {}, "hook": {}, "other": {}}
-		b := newBench(t, []config.Receiver{{Name: "default"}, {Name: "hook", On: []config.Transition{config.Suspect, config.Resolved}},
+		b := newBench(t, newRAM(), []config.Receiver{{Name: "default"}, {Name: "hook", On: []config.Transition{config.Suspect, config.Resolved}},
 			{Name: "other", Targets: []string{"mail"}}}, fakes)
 		stop := b.run()
-		for _, tr := range []config.Transition{config.Suspect, config.Opened, config.Updated, config.Resolved, config.Dismissed} {
-			b.Send(note(tr, "1"))
+		for _, tr := range []config.Transition{config.Suspect, config.Opened, config.Updated, config.Resolved} {
+			b.send(note(tr, "1"))
+			synctest.Wait()
 		}
+		b.send(note(config.Suspect, "2"))
+		synctest.Wait()
+		b.send(note(config.Dismissed, "2"))
 		synctest.Wait()
 		stop()
-		for name, want := range map[string][]string{"default": {"opened 1", "resolved 1"}, "hook": {"suspect 1", "resolved 1"}, "other": {}} {
+		for name, want := range map[string][]string{"default": {"opened 1", "resolved 1"}, "hook": {"suspect 1", "resolved 1", "suspect 2"}, "other": {}} {
 			if diff := cmp.Diff(want, fakes[name].told()); diff != "" {
 				t.Errorf("%s: %s", name, diff)
 			}
@@ -108,13 +127,16 @@ func TestDispatcherRoutes(t *testing.T) {
 	})
 }
 
+// TestADeadReceiverDelaysNobody: and what it does not take waits, in the store too, for the next process.
 func TestADeadReceiverDelaysNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fakes := map[string]*fake{"dead": {block: true}, "alive": {}}
-		b := newBench(t, []config.Receiver{{Name: "dead"}, {Name: "alive"}}, fakes)
+		store := newRAM()
+		receivers := []config.Receiver{{Name: "dead"}, {Name: "alive"}}
+		b := newBench(t, store, receivers, fakes)
 		stop := b.run()
 		for n := range 2000 {
-			b.Send(note(config.Opened, fmt.Sprint(n)))
+			b.send(note(config.Opened, fmt.Sprint(n)))
 			if n%100 == 0 {
 				synctest.Wait()
 			}
@@ -123,14 +145,24 @@ func TestADeadReceiverDelaysNobody(t *testing.T) {
 		if n := len(fakes["alive"].told()); n != 2000 {
 			t.Errorf("the receiver that lives got %d of 2000", n)
 		}
-		dropped := testutil.ToFloat64(b.metrics.sent.WithLabelValues("dead", "opened", "dropped"))
-		if dropped != 2000-queueLimit-1 {
-			t.Errorf("%v were dropped for the dead one", dropped)
+		if got := testutil.ToFloat64(b.metrics.waiting.WithLabelValues("dead")); got != 2000 {
+			t.Errorf("%v wait for the dead one", got)
 		}
 		begin := time.Now()
 		stop()
 		if took := time.Since(begin); took != drainTime {
 			t.Errorf("the end took %v", took)
+		}
+		fakes["dead"] = &fake{}
+		b = newBench(t, store, receivers, fakes)
+		stop = b.run()
+		time.Sleep(time.Minute)
+		stop()
+		if n := len(fakes["dead"].told()); n != 2000 {
+			t.Errorf("after the restart it got %d of 2000", n)
+		}
+		if n := len(fakes["alive"].told()); n != 2000 {
+			t.Errorf("the other one was told again: %d", n)
 		}
 	})
 }
@@ -158,9 +190,9 @@ func TestRetries(t *testing.T) {
 		for name := range fakes {
 			rs = append(rs, config.Receiver{Name: name})
 		}
-		b := newBench(t, rs, fakes)
+		b := newBench(t, newRAM(), rs, fakes)
 		stop := b.run()
-		b.Send(note(config.Opened, "1"))
+		b.send(note(config.Opened, "1"))
 		time.Sleep(2 * time.Hour) // made-up time
 		stop()
 		if diff := cmp.Diff([]string{"opened 1"}, fakes["flaky"].told()); diff != "" {
@@ -173,10 +205,10 @@ func TestRetries(t *testing.T) {
 			t.Errorf("a permanent error was tried %d times", n)
 		}
 		f := fakes["never"]
-		if last := f.at[len(f.at)-1].Sub(f.at[0]); last > giveUpAfter || last < giveUpAfter/2 || len(f.at) > 200 {
+		if last := f.at[len(f.at)-1].Sub(f.at[0]); last < 119*time.Minute || len(f.at) > 1000 {
 			t.Errorf("tried %d times over %v", len(f.at), last)
 		}
-		for name, outcome := range map[string]string{"flaky": "sent", "asks": "sent", "refuses": "failed", "never": "failed"} {
+		for name, outcome := range map[string]string{"flaky": "sent", "asks": "sent", "refuses": "failed"} {
 			if got := testutil.ToFloat64(b.metrics.sent.WithLabelValues(name, "opened", outcome)); got != 1 {
 				t.Errorf("%s: %s = %v, want 1", name, outcome, got)
 			}
@@ -184,6 +216,7 @@ func TestRetries(t *testing.T) {
 	})
 }
 
+// TestOrderIsKeptAcrossRetries: within an incident, whatever fails.
 func TestOrderIsKeptAcrossRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{reply: func(try int) error {
@@ -192,60 +225,120 @@ func TestOrderIsKeptAcrossRetries(t *testing.T) {
 			}
 			return nil
 		}}
-		b := newBench(t, []config.Receiver{{Name: "a"}}, map[string]*fake{"a": f})
+		b := newBench(t, newRAM(), []config.Receiver{{Name: "a"}}, map[string]*fake{"a": f})
 		stop := b.run()
-		var want []string
 		for n := range 20 {
-			id := fmt.Sprint(n)
-			b.Send(note(config.Opened, id))
-			b.Send(note(config.Resolved, id))
-			want = append(want, "opened "+id, "resolved "+id)
+			b.send(note(config.Opened, fmt.Sprint(n)), note(config.Resolved, fmt.Sprint(n)))
 		}
 		time.Sleep(time.Hour)
 		stop()
-		if diff := cmp.Diff(want, f.told()); diff != "" {
-			t.Error(diff)
+		seen := map[string]int{}
+		for _, s := range f.told() {
+			kind, id, _ := strings.Cut(s, " ")
+			if want := []string{"opened", "resolved"}[seen[id]]; kind != want {
+				t.Errorf("%s came where %s was due", s, want)
+			}
+			seen[id]++
+		}
+		if len(seen) != 20 || len(f.told()) != 40 {
+			t.Errorf("%d messages of %d incidents", len(f.told()), len(seen))
 		}
 	})
 }
 
-func TestFullQueueKeepsWhatMatters(t *testing.T) {
-	q := newQueue(4)
-	var lost []string
-	for _, n := range []Notification{note(config.Opened, "1"), note(config.Updated, "1"), note(config.Suspect, "2"), note(config.Opened, "2"),
-		note(config.Resolved, "1"), note(config.Resolved, "2"), note(config.Updated, "3"), note(config.Opened, "4")} {
-		for _, l := range q.push(n) {
-			lost = append(lost, string(l.Transition)+" "+l.Event.Incident.ID)
+// TestAPoisonedMessageHoldsUpNoOther: one message that a receiver cannot stomach is tried again beside the others.
+func TestAPoisonedMessageHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{poison: "0"}
+		b := newBench(t, newRAM(), []config.Receiver{{Name: "a"}}, map[string]*fake{"a": f})
+		stop := b.run()
+		for n := range 10 {
+			b.send(note(config.Opened, fmt.Sprint(n)))
 		}
-	}
-	if diff := cmp.Diff([]string{"updated 1", "suspect 2", "updated 3", "opened 1"}, lost); diff != "" {
-		t.Error(diff)
-	}
-	if q.len() != 4 {
-		t.Errorf("%d wait", q.len())
-	}
+		time.Sleep(time.Minute)
+		stop()
+		if n := len(f.told()); n != 9 {
+			t.Errorf("%d of 9 others were delivered within a minute", n)
+		}
+	})
 }
 
 func TestEndDeliversWhatWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{reply: func(try int) error {
-			if try == 0 {
-				return errors.New("later")
-			}
-			return nil
-		}}
-		b := newBench(t, []config.Receiver{{Name: "a"}}, map[string]*fake{"a": f})
+		f := &fake{}
+		store := newRAM()
+		b := newBench(t, store, []config.Receiver{{Name: "a"}}, map[string]*fake{"a": f})
 		stop := b.run()
 		for n := range 5 {
-			b.Send(note(config.Opened, fmt.Sprint(n)))
+			b.send(note(config.Opened, fmt.Sprint(n)))
 		}
 		stop()
 		if n := len(f.told()); n != 5 {
 			t.Errorf("%d of 5 were delivered", n)
 		}
-		b.Send(note(config.Opened, "late"))
-		if got := testutil.ToFloat64(b.metrics.sent.WithLabelValues("a", "opened", "dropped")); got != 1 {
-			t.Errorf("after the end %v were counted as dropped", got)
+		for _, d := range store.deliveries {
+			if d.State != Sent || d.Attempts != 1 {
+				t.Errorf("%+v", d)
+			}
+		}
+	})
+}
+
+// TestNothingLeavesBeforeItIsDurable: a commit that hangs is waited for, but not for long; one that fails is tried again.
+func TestNothingLeavesBeforeItIsDurable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, store := &fake{}, newRAM()
+		var told []Notification
+		full := false
+		store.fail = func() error {
+			if full {
+				return errors.New("disk full")
+			}
+			return nil
+		}
+		b := newBench(t, store, []config.Receiver{{Name: "a"}}, map[string]*fake{"a": f})
+		f.saw = func(n Notification) { told = append(told, n) }
+		stop := b.run()
+		synctest.Wait()
+		hang := make(chan struct{})
+		store.mu.Lock()
+		store.hang = hang
+		store.mu.Unlock()
+		b.send(note(config.Opened, "1"))
+		time.Sleep(slowCommit - time.Millisecond)
+		if n := len(f.told()); n != 0 {
+			t.Errorf("%d left before they were durable", n)
+		}
+		time.Sleep(time.Second)
+		if len(told) != 1 || !told[0].Degraded {
+			t.Errorf("while the disk hangs: %v", told)
+		}
+		b.send(note(config.Resolved, "1"))
+		time.Sleep(time.Second)
+		if len(told) != 2 || !told[1].Degraded {
+			t.Errorf("the next one: %v", told)
+		}
+		store.mu.Lock()
+		store.hang, full = nil, true
+		store.mu.Unlock()
+		close(hang)
+		b.send(note(config.Opened, "2"))
+		time.Sleep(time.Second)
+		if len(told) != 3 || !told[2].Degraded || testutil.ToFloat64(b.metrics.durable) != 0 {
+			t.Errorf("while the disk is full: %v", told)
+		}
+		store.mu.Lock()
+		full = false
+		store.mu.Unlock()
+		time.Sleep(time.Minute)
+		b.send(note(config.Opened, "3"))
+		time.Sleep(time.Second)
+		if len(told) != 4 || told[3].Degraded || testutil.ToFloat64(b.metrics.durable) != 1 {
+			t.Errorf("afterwards: %v", told)
+		}
+		stop()
+		if len(store.deliveries) != 4 || len(store.events) != 4 {
+			t.Errorf("kept are %d deliveries and %d events, want 4", len(store.deliveries), len(store.events))
 		}
 	})
 }
@@ -253,18 +346,18 @@ func TestEndDeliversWhatWaits(t *testing.T) {
 func TestReloadKeepsUnchangedReceivers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b2 := &fake{}, &fake{}
-		b := newBench(t, []config.Receiver{{Name: "a"}, {Name: "b"}}, map[string]*fake{"a": a, "b": b2})
+		b := newBench(t, newRAM(), []config.Receiver{{Name: "a"}, {Name: "b"}}, map[string]*fake{"a": a, "b": b2})
 		stop := b.run()
-		b.Send(note(config.Opened, "1"))
+		b.send(note(config.Opened, "1"))
 		synctest.Wait()
 		b.fakes["a"], b.fakes["b"] = &fake{}, &fake{} // what is built anew from here on
-		if err := b.Reload([]config.Receiver{{Name: "a"}, {Name: "b", Targets: []string{"orders"}}}); err != nil {
+		if err := b.Reload(&config.Config{Receivers: []config.Receiver{{Name: "a"}, {Name: "b", Targets: []string{"orders"}}}}); err != nil {
 			t.Fatal(err)
 		}
-		if err := b.Reload([]config.Receiver{{Name: "unknown"}}); err == nil || !strings.Contains(err.Error(), `receiver "unknown"`) {
+		if err := b.Reload(&config.Config{Receivers: []config.Receiver{{Name: "unknown"}}}); err == nil || !strings.Contains(err.Error(), `receiver "unknown"`) {
 			t.Errorf("a receiver that cannot be built: %v", err)
 		}
-		b.Send(note(config.Resolved, "1"))
+		b.send(note(config.Resolved, "1"))
 		synctest.Wait()
 		if diff := cmp.Diff([]string{"opened 1", "resolved 1"}, a.told()); diff != "" {
 			t.Errorf("the unchanged receiver lost its notifier: %s", diff)
@@ -275,10 +368,10 @@ func TestReloadKeepsUnchangedReceivers(t *testing.T) {
 		if diff := cmp.Diff([]string{"resolved 1"}, b.fakes["b"].told()); diff != "" {
 			t.Errorf("the new one: %s", diff)
 		}
-		if err := b.Reload(nil); err != nil {
+		if err := b.Reload(&config.Config{}); err != nil {
 			t.Fatal(err)
 		}
-		if n, _ := testutil.GatherAndCount(b.reg); n != 0 {
+		if n, _ := testutil.GatherAndCount(b.reg); n != 1 { // whether the state is durable
 			t.Errorf("%d series are left of receivers that are gone", n)
 		}
 		stop()
@@ -286,7 +379,7 @@ func TestReloadKeepsUnchangedReceivers(t *testing.T) {
 }
 
 func TestMetricsAreClean(t *testing.T) {
-	b := newBench(t, []config.Receiver{{Name: "a"}}, map[string]*fake{"a": {}})
+	b := newBench(t, newRAM(), []config.Receiver{{Name: "a"}}, map[string]*fake{"a": {}})
 	if _, err := NewDesk(&config.Config{Targets: []config.Target{{Name: "orders"}}}, nil, nil, discard(), b.reg); err != nil {
 		t.Fatal(err)
 	}

@@ -58,6 +58,9 @@ func (o *Outbox) Configure(cfg *config.Config) (dropped []Delivery) {
 	old := o.lines
 	o.lines = nil
 	for _, r := range cfg.Receivers {
+		if len(r.On) == 0 {
+			r.On = []config.Transition{config.Opened, config.Resolved}
+		}
 		l := &line{cfg: r, ledger: &ledger{}, queue: newQueue(r.ForPeople())}
 		if i := slices.IndexFunc(old, func(x *line) bool { return x.cfg.Name == r.Name }); i >= 0 {
 			l.ledger, l.queue = old[i].ledger, old[i].queue

@@ -57,6 +57,9 @@ func (w *worker) serve(ctx context.Context) {
 	idle := time.NewTimer(time.Hour)
 	defer idle.Stop()
 	for ctx.Err() == nil {
+		if w.leaving.Err() != nil && !w.d.draining() {
+			return // another worker goes on
+		}
 		x, wait, ok := w.d.next(w.cfg.Name)
 		if ok {
 			w.d.settle(ctx, x, w.notifier.Notify(ctx, x.Notification))
