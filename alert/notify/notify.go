@@ -21,11 +21,15 @@ type Setting struct {
 	Zone *time.Location
 	// Memory survives restarts; nil forgets.
 	Memory alert.Memory
+	// Pace is shared by all notifiers of a process, so that together they keep Slack's limit of a channel; nil is one's own.
+	Pace *Pace
 	// ExternalURL is where people reach this prober; empty if nowhere.
 	ExternalURL string
 	// Watchdog asks a receiver that shows what goes on (alertmanager) to show an alert that always fires.
 	Watchdog bool
-	Log      *slog.Logger
+	// Version of this program, for the User-Agent.
+	Version string
+	Log     *slog.Logger
 }
 
 // New makes the notifier of a configured receiver.
@@ -33,12 +37,20 @@ func New(r config.Receiver, s Setting) (alert.Notifier, error) {
 	if s.Zone == nil {
 		s.Zone = time.Local
 	}
+	if s.Memory == nil {
+		s.Memory = newRAM()
+	}
+	if s.Pace == nil {
+		s.Pace = NewPace()
+	}
 	s.Log = s.Log.With("receiver", r.Name)
 	switch {
 	case r.Slack != nil:
-		return NewSlack(*r.Slack, s.Zone)
+		return NewSlack(r, s)
+	case r.Alertmanager != nil:
+		return NewAlertmanager(r, s)
 	case r.Exec != nil:
-		return NewExec(*r.Exec, s.Zone, s.Log)
+		return NewExec(r, s)
 	}
 	return nil, errors.New("it has no kind")
 }

@@ -2,12 +2,12 @@ package notify
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -17,74 +17,89 @@ import (
 )
 
 const (
-	slackTimeout = 15 * time.Second
+	// slackTimeout bounds one request, slackPatience all of those of one message and the pauses between them.
+	slackTimeout  = 15 * time.Second
+	slackPatience = time.Minute
 	// slackPause is waited after "too many requests" without a Retry-After.
 	slackPause = 30 * time.Second
-	// maxThreads bounds the incidents whose message is remembered.
-	maxThreads = 1000
+	// scrolledAway is after what time an incident's message is taken to be out of sight in its channel.
+	scrolledAway = 30 * time.Minute
 )
 
 // Slack posts to a channel.
 //
 // With a bot token there is one message per incident: it is edited in place, and each change is a reply in its thread,
-// since an edit notifies nobody. With an incoming webhook, which can do neither, every transition is a message.
+// since an edit notifies nobody. Where the message stands is remembered as soon as it was posted, so that a restart goes
+// on with it. With an incoming webhook, which can do neither, every transition is a message.
 type Slack struct {
-	loc     *time.Location
-	client  *http.Client
+	http    *HTTP
 	api     *slack.Client // nil with a webhook
+	files   *slack.Client
+	hook    string // empty with a token
 	channel string
-	webhook string
-
-	mu      sync.Mutex
-	threads map[string]thread // by incident
-	order   []string          // their IDs, oldest first
+	place   place
+	pace    *Pace
+	threads threads
+	body    slackBody
 }
 
-// thread is where an incident's message stands.
-type thread struct {
-	channel, ts string
-	// told is the last transition that was replied, so that a repeated notification says nothing twice.
-	told string
-}
-
-var _ alert.Notifier = (*Slack)(nil)
+var (
+	_ alert.Notifier = (*Slack)(nil)
+	_ alert.Checker  = (*Slack)(nil)
+)
 
 // NewSlack prepares a notifier; it sends nothing.
-func NewSlack(cfg config.Slack, loc *time.Location) (*Slack, error) {
-	s := &Slack{loc: loc, client: &http.Client{Timeout: slackTimeout}, channel: cfg.Channel, threads: map[string]thread{}}
-	if w := cfg.WebhookURL.Reveal(); w != "" {
-		u, err := url.Parse(strings.TrimSpace(w))
+func NewSlack(r config.Receiver, s Setting) (*Slack, error) {
+	return newSlack(r, s, slackTimeout)
+}
+
+func newSlack(r config.Receiver, set Setting, timeout time.Duration) (*Slack, error) {
+	cfg := *r.Slack
+	words, err := newWording(r, set.Log)
+	if err != nil {
+		return nil, err
+	}
+	s := &Slack{http: NewHTTP(nil, timeout, set.Version), channel: cfg.Channel, pace: set.Pace, threads: threads{set.Memory},
+		body: slackBody{r.Name, set, words}}
+	if w := strings.TrimSpace(cfg.WebhookURL.Reveal()); w != "" {
+		u, err := url.Parse(w)
 		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 			return nil, errors.New("webhook_url is not a URL") // and is secret
 		}
-		s.webhook = u.String()
+		s.hook, s.place = w, place{credential: w}
 		return s, nil
 	}
-	if cfg.Token.IsZero() || cfg.Channel == "" {
+	token := strings.TrimSpace(cfg.Token.Reveal())
+	if token == "" || cfg.Channel == "" {
 		return nil, errors.New("slack needs a channel and a token, or a webhook_url")
 	}
-	options := []slack.Option{slack.OptionHTTPClient(s.client)}
-	if cfg.APIURL != nil {
-		options = append(options, slack.OptionAPIURL(strings.TrimSuffix(cfg.APIURL.String(), "/")+"/"))
-	}
-	s.api = slack.New(strings.TrimSpace(cfg.Token.Reveal()), options...)
+	s.place = place{token, cfg.Channel}
+	s.api, s.files = slackClient(cfg, token, s.http), slackClient(cfg, token, NewHTTP(nil, uploadTimeout, set.Version))
 	return s, nil
+}
+
+// Check implements alert.Checker: Slack says whether it knows the token. Of a webhook only a message would tell.
+func (s *Slack) Check(ctx context.Context) error {
+	if s.api == nil {
+		return nil
+	}
+	_, err := s.api.AuthTestContext(ctx)
+	return slackError("check the token", err)
 }
 
 // Notify implements alert.Notifier.
 func (s *Slack) Notify(ctx context.Context, n alert.Notification) error {
+	ctx, cancel := context.WithTimeout(ctx, slackPatience)
+	defer cancel()
 	if s.api == nil {
-		return slackError("post to the webhook", slack.PostWebhookCustomHTTPContext(ctx, s.webhook, s.client, &slack.WebhookMessage{
-			Text: summary(n), Attachments: []slack.Attachment{attachment(n, s.loc)}}))
+		return s.send(ctx, n)
 	}
-	id := n.Event.Incident.ID
-	t, known := s.thread(id)
+	t, known := s.threads.get(n.Event.Incident.ID)
 	if !known {
 		return s.post(ctx, n)
 	}
-	_, _, _, err := s.api.UpdateMessageContext(ctx, t.channel, t.ts, s.message(n)...)
-	var refused slack.SlackErrorResponse
-	if errors.As(err, &refused) && (refused.Err == "message_not_found" || refused.Err == "cant_update_message" || refused.Err == "edit_window_closed") {
+	err := s.edit(ctx, n, t)
+	if gone(err) {
 		return s.post(ctx, n)
 	}
 	if err != nil {
@@ -93,100 +108,76 @@ func (s *Slack) Notify(ctx context.Context, n alert.Notification) error {
 	return s.reply(ctx, n, t)
 }
 
+// send posts to the webhook.
+func (s *Slack) send(ctx context.Context, n alert.Notification) error {
+	message, err := json.Marshal(s.body.message(n))
+	if err != nil {
+		return permanent("encode the message: %w", err)
+	}
+	if err := s.wait(ctx); err != nil {
+		return err
+	}
+	_, err = s.http.Do(ctx, Request{URL: s.hook, Header: http.Header{"Content-Type": {"application/json"}}, Body: message, Secrets: []string{s.hook}})
+	return slackError("post to the webhook", err)
+}
+
+// wait spaces what changes the channel, edits too: those have a limit of about the same size.
+func (s *Slack) wait(ctx context.Context) error {
+	if err := s.pace.wait(ctx, s.place); err != nil {
+		return fmt.Errorf("wait for the channel's turn: %w", err)
+	}
+	return nil
+}
+
 // post sends an incident's first message and remembers where it stands.
 func (s *Slack) post(ctx context.Context, n alert.Notification) error {
-	channel, ts, err := s.api.PostMessageContext(ctx, s.channel, s.message(n)...)
+	if err := s.wait(ctx); err != nil {
+		return err
+	}
+	channel, ts, err := s.api.PostMessageContext(ctx, s.channel, options(s.body.message(n))...)
 	if err != nil {
 		return slackError("post to "+s.channel, err)
 	}
-	s.keep(n.Event.Incident.ID, thread{channel, ts, step(n)})
+	s.threads.keep(ctx, n, thread{Channel: channel, TS: ts})
 	return nil
+}
+
+// edit changes an incident's message to what is known now. The channel's ID comes from the first answer: an edit does
+// not take its name.
+func (s *Slack) edit(ctx context.Context, n alert.Notification, t thread) error {
+	if err := s.wait(ctx); err != nil {
+		return err
+	}
+	_, _, _, err := s.api.UpdateMessageContext(ctx, t.Channel, t.TS, options(s.body.message(n))...)
+	return err
 }
 
 // reply tells a change in the thread; one that pages people is shown in the channel too.
 func (s *Slack) reply(ctx context.Context, n alert.Notification, t thread) error {
-	if t.told == step(n) {
+	if t.Told == step(n) {
 		return nil
 	}
-	text := summary(n) + "\n" + escape(n.Sentence(), limitHeadline)
-	if why := n.Why(); why != "" {
-		text += "\nWhy the verdict changed: " + escape(why, limitHeadline)
+	if err := s.wait(ctx); err != nil {
+		return err
 	}
-	if n.Transition == config.Resolved {
-		text = summary(n) + "\n" + times(n, s.loc)
-	}
-	options := []slack.MsgOption{slack.MsgOptionText(text, false), slack.MsgOptionTS(t.ts)}
-	if n.Transition == config.Opened {
+	options := []slack.MsgOption{slack.MsgOptionText(s.body.reply(n), false), slack.MsgOptionTS(t.TS), slack.MsgOptionDisableLinkUnfurl()}
+	if pages(n) {
 		options = append(options, slack.MsgOptionBroadcast())
 	}
-	if _, _, err := s.api.PostMessageContext(ctx, t.channel, options...); err != nil {
+	if _, _, err := s.api.PostMessageContext(ctx, t.Channel, options...); err != nil {
 		return slackError("reply in the thread", err)
 	}
-	t.told = step(n)
-	s.keep(n.Event.Incident.ID, t)
+	s.threads.keep(ctx, n, t)
 	return nil
 }
 
-func (s *Slack) message(n alert.Notification) []slack.MsgOption {
-	return []slack.MsgOption{slack.MsgOptionText(summary(n), false), slack.MsgOptionAttachments(attachment(n, s.loc)),
-		slack.MsgOptionDisableLinkUnfurl()}
+// pages tells that a reply must not stand in the thread alone: something begins, still lasts, or ends so late that its
+// message is out of sight.
+func pages(n alert.Notification) bool {
+	lasted, _ := n.Event.Incident.Duration(n.Event.Time)
+	return n.Transition == config.Opened || n.Reminder || n.Transition == config.Resolved && lasted >= scrolledAway
 }
 
-// step tells one transition of an incident from its others.
-func step(n alert.Notification) string {
-	return string(n.Transition) + n.Event.Time.Format(time.RFC3339Nano)
-}
-
-func (s *Slack) thread(id string) (thread, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t, ok := s.threads[id]
-	return t, ok
-}
-
-func (s *Slack) keep(id string, t thread) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, ok := s.threads[id]; !ok {
-		if s.order = append(s.order, id); len(s.order) > maxThreads {
-			delete(s.threads, s.order[0])
-			s.order = s.order[1:]
-		}
-	}
-	s.threads[id] = t
-}
-
-// slackError sorts an error into those that pass, those that ask for a pause and those that stay.
-func slackError(doing string, err error) error {
-	if err == nil {
-		return nil
-	}
-	var limited *slack.RateLimitedError
-	var status slack.StatusCodeError
-	var refused slack.SlackErrorResponse
-	var leak *url.Error
-	switch {
-	case errors.As(err, &limited):
-		return &alert.RetryAfterError{After: limited.RetryAfter, Err: fmt.Errorf("%s: %w", doing, err)}
-	case errors.As(err, &status) && status.Code == http.StatusTooManyRequests:
-		return &alert.RetryAfterError{After: slackPause, Err: fmt.Errorf("%s: %w", doing, err)}
-	case errors.As(err, &status) && status.Code < 500 && status.Code != http.StatusRequestTimeout:
-		return permanent("%s: %w", doing, err)
-	case errors.As(err, &refused) && passing(refused.Err):
-		return &alert.RetryAfterError{After: slackPause, Err: fmt.Errorf("%s: %w", doing, err)}
-	case errors.As(err, &refused):
-		return permanent("%s: slack says %w", doing, err)
-	case errors.As(err, &leak):
-		return fmt.Errorf("%s: %w", doing, leak.Err) // without the URL: a webhook's is a secret
-	}
-	return fmt.Errorf("%s: %w", doing, err)
-}
-
-// passing tells which of Slack's own errors may go away by themselves.
-func passing(code string) bool {
-	switch code {
-	case "ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout":
-		return true
-	}
-	return false
+func options(m slack.WebhookMessage) []slack.MsgOption {
+	return []slack.MsgOption{slack.MsgOptionText(m.Text, false), slack.MsgOptionAttachments(m.Attachments...), slack.MsgOptionDisableLinkUnfurl()}
 }

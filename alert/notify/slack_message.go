@@ -1,7 +1,7 @@
 package notify
 
 import (
-	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -17,6 +17,7 @@ const (
 	vermilion = "#D55E00"
 	orange    = "#E69F00"
 	green     = "#009E73"
+	skyBlue   = "#56B4E9"
 	grey      = "#999999"
 )
 
@@ -24,27 +25,97 @@ const (
 // blocks have about 13,000 together; the sum of these is below.
 const (
 	limitHeadline = 600
-	limitTimes    = 700
-	limitField    = 200
-	limitWords    = 1000
-	limitDecide   = 600
-	limitLanes    = 2400
-	limitEvidence = 1800
-	limitCleared  = 800
-	limitFilter   = 1200
-	limitLogs     = 700
-	maxLaneRows   = 24
+	limitTitle    = 700
+	limitSentence = 1000
+	limitTimes    = 600
+	limitField    = 190
+	limitMembers  = 1500
+	limitWords    = 900
+	limitDecide   = 500
+	limitLanes    = 1700
+	limitEvidence = 1300
+	limitCleared  = 500
+	limitCommands = 1300
+	limitFilter   = 1000
+	limitContext  = 700
+	limitValue    = 2000
+	maxLaneRows   = 18
+	maxMemberRows = 15
 	maxRequestIDs = 5
 )
 
-// summary is the line that phones show.
-func summary(n alert.Notification) string {
-	return "*" + n.Word() + "* " + escape(n.Headline(), limitHeadline)
+// slackBody writes the messages of one receiver.
+type slackBody struct {
+	receiver string
+	setting  Setting
+	words    wording
+}
+
+// message is one that stands by itself. The text is what phones show. Blocks inside of an attachment are the only ones
+// with a coloured bar.
+func (b slackBody) message(n alert.Notification) slack.WebhookMessage {
+	return slack.WebhookMessage{Text: b.title(n), Attachments: []slack.Attachment{{
+		Color: colour(n), Fallback: clip(n.Headline(), limitHeadline), Blocks: slack.Blocks{BlockSet: b.blocks(n)}}}}
+}
+
+// title is the receiver's own, or the state in bold and the headline.
+func (b slackBody) title(n alert.Notification) string {
+	word, rest, _ := strings.Cut(n.Title(), ": ")
+	return clip(b.words.title(b.values(n), "*"+word+"* "+escape(rest, limitHeadline)), limitTitle)
+}
+
+// sentence is the receiver's own text, or what happened in plain words.
+func (b slackBody) sentence(n alert.Notification) string {
+	if text, ok := b.words.words(b.values(n)); ok {
+		return clip(text, limitSentence)
+	}
+	return escape(n.Sentence(), limitSentence)
+}
+
+// values are what templates can name, escaped: the template itself may use Slack's markup, such as <!here>, what others
+// said may not.
+func (b slackBody) values(n alert.Notification) Message {
+	m := newMessage(n, b.receiver, b.setting)
+	escapeAll(reflect.ValueOf(&m).Elem())
+	return m
+}
+
+// escapeAll escapes all texts of a value. Lists are copied: others have them too.
+func escapeAll(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(escape(v.String(), limitValue))
+	case reflect.Struct:
+		for i := range v.NumField() {
+			escapeAll(v.Field(i))
+		}
+	case reflect.Slice:
+		list := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
+		reflect.Copy(list, v)
+		for i := range list.Len() {
+			escapeAll(list.Index(i))
+		}
+		v.Set(list)
+	}
+}
+
+// reply is what a thread is told of a change.
+func (b slackBody) reply(n alert.Notification) string {
+	if n.Transition == config.Resolved || n.Transition == config.Dismissed || n.Reminder {
+		return b.title(n) + "\n" + b.times(n)
+	}
+	text := b.title(n) + "\n" + b.sentence(n)
+	if why := n.Why(); why != "" {
+		text += "\n*Why the verdict changed* " + escape(why, limitHeadline)
+	}
+	return text
 }
 
 // colour of the bar beside the message.
 func colour(n alert.Notification) string {
 	switch {
+	case n.Drill:
+		return skyBlue
 	case n.Transition == config.Resolved:
 		return green
 	case n.Transition == config.Dismissed:
@@ -55,107 +126,31 @@ func colour(n alert.Notification) string {
 	return vermilion
 }
 
-// attachment is the message's body. Blocks inside of an attachment are the only ones with a coloured bar.
-func attachment(n alert.Notification, loc *time.Location) slack.Attachment {
+// blocks go from what happened to where to look: what one reads first stands first, since a phone folds the rest.
+func (b slackBody) blocks(n alert.Notification) (blocks []slack.Block) {
 	v := n.Event.Verdict
-	blocks := []slack.Block{
-		section(escape(n.Sentence(), limitHeadline)),
-		section(times(n, loc)),
-		fields(n),
+	if s := b.sentence(n); s != "" { // Slack refuses an empty text
+		blocks = append(blocks, section(s))
 	}
+	blocks = append(blocks, section(b.times(n)))
+	if rows := slackMembers(n); len(rows) > 0 {
+		blocks = append(blocks, section("*Who is affected*\n"+code(table(rows), limitMembers)))
+	}
+	blocks = append(blocks, fields(n))
 	if n.Advises() {
 		blocks = append(blocks, advice(v)...)
 	}
 	if len(n.Event.Lanes) > 0 {
 		blocks = append(blocks, section("*What each lane sees*\n"+code(table(laneRows(n, maxLaneRows)), limitLanes)))
 	}
-	if len(v.Evidence) > 0 {
-		blocks = append(blocks, section("*Evidence*\n"+bullets(v.Evidence, limitEvidence)))
+	if len(v.Evidence) > 0 && n.Event.Target != alert.SelfTarget { // of whose sentence it is a part
+		blocks = append(blocks, section("*Why*\n"+bullets(v.Evidence, limitEvidence)))
 	}
 	if len(v.Cleared) > 0 {
 		blocks = append(blocks, section("*Cleared*\n"+bullets(cleared(v.Cleared), limitCleared)))
 	}
-	if tcpdump := n.CaptureFilter(); tcpdump != "" {
-		blocks = append(blocks,
-			section("*These probes in a capture* (tcpdump)\n"+code(tcpdump, limitFilter)),
-			section("*The same for Wireshark*\n"+code(n.DisplayFilter(), limitFilter)))
-	}
-	blocks = append(blocks, slack.NewContextBlock("", mrkdwn(logs(n, loc))))
-	return slack.Attachment{Color: colour(n), Fallback: n.Headline(), Blocks: slack.Blocks{BlockSet: blocks}}
-}
-
-// advice is what the one on call does not have to look up.
-func advice(v *probe.Verdict) []slack.Block {
-	w, supposing := alert.VerdictWords(*v), ""
-	if s := alert.Supposing(*v); s != "" {
-		supposing = " " + s + ":"
-	}
-	blocks := []slack.Block{section(escape("*What it means*"+supposing+" "+w.Means+"\n*Look first* "+w.Next+"\n*Whom to ask* "+w.Ask, limitWords))}
-	if v.Confidence == probe.Ambiguous && len(v.WouldDecide) > 0 {
-		blocks = append(blocks, section("*What would decide*\n"+bullets(v.WouldDecide, limitDecide)))
-	}
-	return blocks
-}
-
-func times(n alert.Notification, loc *time.Location) string {
-	var lines []string
-	if why := n.Why(); why != "" {
-		lines = append(lines, "*Why the verdict changed* "+why)
-	}
-	lines = append(lines, "*Began* "+n.Began(loc))
-	if ended := n.Ended(loc); ended != "" {
-		lines = append(lines, "*Ended* "+ended)
-	}
-	word := "*Lasts* "
-	if !n.Event.Incident.Active() {
-		word = "*Lasted* "
-	}
-	lines = append(lines, word+n.Lasted())
-	if again := n.Event.Incident.Reopened; again > 0 {
-		lines = append(lines, fmt.Sprintf("*Relapses* %d", again))
-	}
-	return escape(strings.Join(lines, "\n"), limitTimes)
-}
-
-func fields(n alert.Notification) *slack.SectionBlock {
-	v := n.Event.Verdict
-	pairs := [][2]string{{"Layer", string(v.Layer)}, {"Cause", strings.ReplaceAll(string(v.Cause), "_", " ")}, {"Confidence", string(v.Confidence)}}
-	if len(v.Suspects) > 1 {
-		var names []string
-		for _, s := range v.Suspects {
-			names = append(names, fmt.Sprintf("%s (%s)", s.Layer, strings.ReplaceAll(string(s.Cause), "_", " ")))
-		}
-		pairs = append(pairs, [2]string{"Suspects", strings.Join(names, ", ")})
-	}
-	pairs = append(pairs, [2]string{"Incident", n.Event.Incident.ID})
-	var texts []*slack.TextBlockObject
-	for _, p := range pairs {
-		if p[1] == "" {
-			p[1] = "unknown"
-		}
-		texts = append(texts, mrkdwn("*"+p[0]+"*\n"+escape(p[1], limitField)))
-	}
-	return slack.NewSectionBlock(nil, texts, nil)
-}
-
-func cleared(list []probe.Cleared) []string {
-	out := make([]string, len(list))
-	for i, c := range list {
-		out[i] = string(c.Layer) + ": " + c.Reason
-	}
-	return out
-}
-
-// logs says where in a server's log to look.
-func logs(n alert.Notification, loc *time.Location) string {
-	text := "Logs: " + n.LogTimes(loc)
-	if ids := n.RequestIDs(); len(ids) > 0 {
-		if len(ids) > maxRequestIDs {
-			ids = ids[:maxRequestIDs]
-		}
-		text += "\nX-Request-Id: " + strings.Join(ids, ", ")
-	}
-	return escape(text, limitLogs)
+	blocks = append(blocks, toPaste(n)...)
+	return append(blocks, slack.NewContextBlock("", mrkdwn(b.context(n))))
 }
 
 func section(text string) *slack.SectionBlock { return slack.NewSectionBlock(mrkdwn(text), nil, nil) }
@@ -164,3 +159,6 @@ func section(text string) *slack.SectionBlock { return slack.NewSectionBlock(mrk
 func mrkdwn(text string) *slack.TextBlockObject {
 	return slack.NewTextBlockObject(slack.MarkdownType, text, false, true)
 }
+
+// inUTC is a time of day as tables show it.
+func inUTC(t time.Time) string { return t.UTC().Format("15:04:05.000") }
