@@ -22,20 +22,16 @@ const (
 // attempts that were left open still see an answer that comes later; one such answer gives back the full patience.
 type patience struct {
 	failures int
-	// calm counts the rounds since the front last failed.
-	calm int
-	// usual is the longest duration lately, typical a moving average; both by lane.
-	usual, typical map[string]map[StageName]time.Duration
+	// usual is the longest duration lately, by lane.
+	usual map[string]map[StageName]time.Duration
 }
 
 // note takes a round that has ended.
 func (p *patience) note(lanes []Lane, frontFine bool) {
 	if frontFine {
 		p.failures = 0
-		p.calm++
 	} else {
 		p.failures++
-		p.calm = 0
 	}
 	if p.usual == nil {
 		p.usual = map[string]map[StageName]time.Duration{}
@@ -46,12 +42,11 @@ func (p *patience) note(lanes []Lane, frontFine bool) {
 			continue
 		}
 		p.learn(l)
-		p.average(l)
 	}
 }
 
 func (p *patience) learn(l *Lane) {
-	key := string(l.Lane) + "/" + l.Hop
+	key := l.key()
 	u := p.usual[key]
 	if u == nil {
 		u = map[StageName]time.Duration{}

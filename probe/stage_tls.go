@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"time"
 )
 
 var tlsEnds = streamTypes{timedOut: TLSTimedOut, closed: TLSClosed, reset: TLSReset}
@@ -32,7 +33,7 @@ func (a *attempt) handshake() (<-chan error, bool) {
 	select {
 	case a.lane.TLS = <-seen:
 		if a.lane.TLS != nil {
-			a.lane.TLS.MinDays = a.spec.expect.CertDays
+			a.lane.TLS.MinDays = leastDays(a.spec.expect.CertDays, a.lane.TLS)
 		}
 	default:
 	}
@@ -40,6 +41,19 @@ func (a *attempt) handshake() (<-chan error, bool) {
 		a.tlsConn, a.stream = conn, conn
 	}
 	return pending, ok
+}
+
+// usualDays is for how many days a certificate is expected to be valid still, when nothing else is configured.
+const usualDays = 14
+
+// leastDays is for how many days a certificate is expected to be valid still. What is not configured is at most the last
+// third of its life: those that live for a few days are renewed then.
+func leastDays(configured int, f *TLSFacts) int {
+	if configured > 0 {
+		return configured
+	}
+	third := f.NotAfter.Sub(f.NotBefore) / 3
+	return max(0, min(usualDays, int(third/(24*time.Hour))))
 }
 
 // tlsFailure types the error of a handshake. The raw error of the connection outranks what crypto/tls made of it,

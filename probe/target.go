@@ -47,6 +47,7 @@ type Target struct {
 	// patient is used by rounds only, of which one runs at a time; late is set when an attempt that was left open was
 	// answered within full patience.
 	patient patience
+	usual   *baseline
 	looks   looks
 	paths   paths
 	served  map[string]time.Time // by lane: when it last went well from end to end; used by rounds only
@@ -59,7 +60,7 @@ func NewTarget(cfg config.Target, env *Env) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Target{cfg: cfg, env: env, plan: p, wake: make(chan Trigger, 1), served: map[string]time.Time{}}
+	t := &Target{cfg: cfg, env: env, plan: p, wake: make(chan Trigger, 1), usual: newBaseline(), served: map[string]time.Time{}}
 	t.left = newLeftOpen(t.answeredLate)
 	t.held = newHeldOpens(p, &t.cfg, env, func() { t.rouse(ByHeldOpen) })
 	return t, nil
@@ -113,7 +114,8 @@ func (t *Target) Round(ctx context.Context, due time.Time, by Trigger) Result {
 	r.run()
 	t.noteServed(r.lanes)
 	res.Lanes = r.lanes
-	t.patient.mark(r.lanes)
+	t.usual.mark(r.lanes)
+	t.usual.learn(r.lanes, r.frontFine())
 	t.patient.note(r.lanes, r.frontFine())
 	t.looks.ended(r.frontFine())
 	t.paths.note(r.lanes)
@@ -133,7 +135,7 @@ func (t *Target) noteServed(lanes []Lane) {
 		if l.Extra || l.Lane == LaneVantage {
 			continue
 		}
-		key := string(l.Lane) + "/" + l.Hop
+		key := l.key()
 		if l.Served = t.served[key]; l.fine() {
 			t.served[key] = l.Stages[0].Started
 		}

@@ -263,3 +263,18 @@ func TestTLSFilesAsLoaded(t *testing.T) {
 	r := target.Round(ctx, time.Now(), ByCheck)
 	wantGood(t, &r.Lanes[0])
 }
+
+// TestTLSLeastDays: two weeks unless something else is configured, but not for certificates that live for days only.
+func TestTLSLeastDays(t *testing.T) {
+	const day = 24 * time.Hour
+	for _, c := range []struct {
+		configured int
+		life       time.Duration
+		want       int
+	}{{0, 90 * day, 14}, {30, 90 * day, 30}, {0, 398 * day, 14}, {0, 42 * day, 14}, {0, 6 * day, 2}, {3, 6 * day, 3}, {0, 2 * day, 0}, {0, -day, 0}} {
+		now := time.Now()
+		if got := leastDays(c.configured, &TLSFacts{NotBefore: now, NotAfter: now.Add(c.life)}); got != c.want {
+			t.Errorf("configured %d, valid for %v: %d, want %d", c.configured, c.life, got, c.want)
+		}
+	}
+}

@@ -9,20 +9,20 @@ import (
 // usual itself.
 func TestUnusual(t *testing.T) {
 	t.Parallel()
-	var p patience
+	b := newBaseline()
 	round := func(request time.Duration) Verdict {
 		s := passing(StageRequest)
 		s.Duration = Seconds(request)
 		lanes := []Lane{laneOf(LaneFront, "", RoleProxy, "10.0.0.1:443", s), laneOf(LaneBackend, "app", RoleBackend, "10.0.0.2:80", s)}
-		p.mark(lanes)
-		p.note(lanes, true)
+		b.mark(lanes)
+		b.learn(lanes, true)
 		return Attribute(roundOf(lanes...), nil)
 	}
 	const usual, late = 5 * time.Millisecond, 2 * time.Second
 	if v := round(late); v.State != Up {
 		t.Fatalf("the first round: %+v", v)
 	}
-	p = patience{}
+	b = newBaseline()
 	for range calmRounds {
 		if v := round(usual); v.State != Up {
 			t.Fatalf("as usual: %+v", v)
