@@ -1,0 +1,66 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+)
+
+// steps are the migrations: step n makes version n+1 of version n. They are only ever added to.
+var steps = []string{`
+CREATE TABLE incidents (
+	id TEXT PRIMARY KEY, target TEXT NOT NULL, state TEXT NOT NULL, starts_at INTEGER NOT NULL, ends_at INTEGER,
+	layer TEXT NOT NULL, cause TEXT NOT NULL, confidence TEXT NOT NULL, json BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX incidents_by_start ON incidents (starts_at);
+CREATE TABLE events (
+	seq INTEGER PRIMARY KEY, incident TEXT NOT NULL, target TEXT NOT NULL, time INTEGER NOT NULL, kind TEXT NOT NULL,
+	json BLOB NOT NULL);
+CREATE INDEX events_by_incident ON events (incident, seq);
+CREATE TABLE deliveries (
+	seq INTEGER PRIMARY KEY, receiver TEXT NOT NULL, incident TEXT NOT NULL, state TEXT NOT NULL, created INTEGER NOT NULL,
+	json BLOB NOT NULL);
+CREATE INDEX deliveries_that_wait ON deliveries (seq) WHERE state = 'waiting';
+CREATE INDEX deliveries_by_incident ON deliveries (incident, seq);
+CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE rounds (
+	target TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, n INTEGER NOT NULL, data BLOB NOT NULL,
+	PRIMARY KEY (target, first)) WITHOUT ROWID;
+CREATE INDEX rounds_by_age ON rounds (last);
+CREATE TABLE history (
+	target TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, state TEXT NOT NULL, layer TEXT NOT NULL,
+	cause TEXT NOT NULL, rounds INTEGER NOT NULL, front_sum REAL NOT NULL, front_max REAL NOT NULL,
+	PRIMARY KEY (target, first)) WITHOUT ROWID;
+CREATE INDEX history_by_age ON history (last);
+`}
+
+// migrate brings a file to the version that this program knows, each step as a whole or not at all.
+func migrate(ctx context.Context, db *sql.DB) error {
+	var version int
+	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return fmt.Errorf("read the version of the state: %w", err)
+	}
+	if version > len(steps) {
+		return fmt.Errorf("the state was written by a newer whichlayer: its version is %d, this program knows %d", version, len(steps))
+	}
+	for ; version < len(steps); version++ {
+		if err := step(ctx, db, version); err != nil {
+			return fmt.Errorf("bring the state to version %d: %w", version+1, err)
+		}
+	}
+	return nil
+}
+
+func step(ctx context.Context, db *sql.DB, version int) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	if _, err := tx.ExecContext(ctx, steps[version]); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", version+1)); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
