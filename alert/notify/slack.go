@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 
@@ -36,6 +37,7 @@ type Slack struct {
 	api     *slack.Client // nil with a webhook
 	files   *slack.Client
 	hook    string // empty with a token
+	secrets []string
 	channel string
 	place   place
 	pace    *Pace
@@ -66,7 +68,7 @@ func newSlack(r config.Receiver, set Setting, timeout time.Duration) (*Slack, er
 		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 			return nil, errors.New("webhook_url is not a URL") // and is secret
 		}
-		s.hook, s.place = w, place{credential: w}
+		s.hook, s.secrets, s.place = w, []string{w, u.RequestURI(), path.Base(u.Path)}, place{credential: w}
 		return s, nil
 	}
 	token := strings.TrimSpace(cfg.Token.Reveal())
@@ -117,7 +119,7 @@ func (s *Slack) send(ctx context.Context, n alert.Notification) error {
 	if err := s.wait(ctx); err != nil {
 		return err
 	}
-	_, err = s.http.Do(ctx, Request{URL: s.hook, Header: http.Header{"Content-Type": {"application/json"}}, Body: message, Secrets: []string{s.hook}})
+	_, err = s.http.Do(ctx, Request{URL: s.hook, Header: http.Header{"Content-Type": {"application/json"}}, Body: message, Secrets: s.secrets})
 	return slackError("post to the webhook", err)
 }
 

@@ -134,7 +134,7 @@ func (b slackBody) blocks(n alert.Notification) (blocks []slack.Block) {
 	}
 	blocks = append(blocks, section(b.times(n)))
 	if rows := slackMembers(n); len(rows) > 0 {
-		blocks = append(blocks, section("*Who is affected*\n"+code(table(rows), limitMembers)))
+		blocks = append(blocks, section("*Targets*\n"+code(table(rows), limitMembers)))
 	}
 	blocks = append(blocks, fields(n))
 	if n.Advises() {

@@ -25,7 +25,9 @@ func (b slackBody) times(n alert.Notification) string {
 	if !n.Event.Incident.Active() {
 		word = "*Lasted* "
 	}
-	lines = append(lines, word+n.Lasted())
+	if lasted := n.Lasted(); lasted != "at least 0s" { // it has just begun
+		lines = append(lines, word+lasted)
+	}
 	if again := n.Event.Incident.Reopened; again > 0 {
 		lines = append(lines, fmt.Sprintf("*Relapses* %d", again))
 	}

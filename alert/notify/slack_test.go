@@ -7,14 +7,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode/utf8"
 
@@ -23,123 +21,10 @@ import (
 
 	"github.com/whichlayer/whichlayer/alert"
 	"github.com/whichlayer/whichlayer/config"
+	"github.com/whichlayer/whichlayer/probe"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
-
-// fakeSlack is as much of Slack as the notifier uses, and as strict.
-type fakeSlack struct {
-	server *httptest.Server
-	hook   bool
-
-	mu      sync.Mutex
-	calls   []string // method, and what tells the message from others
-	bodies  []map[string]any
-	posted  int
-	answer  func(w http.ResponseWriter, method string) bool // true: it has answered
-	arrived chan struct{}
-	release chan struct{}
-}
-
-func newFakeSlack(t *testing.T, hook bool) *fakeSlack {
-	f := &fakeSlack{hook: hook, release: make(chan struct{})}
-	f.server = httptest.NewServer(f)
-	t.Cleanup(f.server.Close)
-	t.Cleanup(func() { close(f.release) })
-	return f
-}
-
-func (f *fakeSlack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	raw, _ := io.ReadAll(r.Body)
-	method := strings.TrimPrefix(r.URL.Path, "/api/")
-	body := map[string]any{}
-	if r.Header.Get("Content-Type") == "application/json" {
-		_ = json.Unmarshal(raw, &body)
-	} else {
-		r.Body = io.NopCloser(bytes.NewReader(raw))
-		_ = r.ParseForm()
-		for k, v := range r.Form {
-			body[k] = v[0]
-		}
-		var attachments any
-		if json.Unmarshal([]byte(r.Form.Get("attachments")), &attachments) == nil {
-			body["attachments"] = attachments
-		}
-	}
-	f.mu.Lock()
-	answer, arrived := f.answer, f.arrived
-	f.mu.Unlock()
-	if arrived != nil {
-		close(arrived)
-		select {
-		case <-r.Context().Done():
-		case <-f.release:
-		}
-		return
-	}
-	if answer != nil && answer(w, method) {
-		return
-	}
-	f.take(w, method, body)
-}
-
-func (f *fakeSlack) take(w http.ResponseWriter, method string, body map[string]any) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	call := method
-	if ts, ok := body["thread_ts"]; ok {
-		call += fmt.Sprint(" in ", ts)
-	}
-	if body["reply_broadcast"] == "true" {
-		call += " to all"
-	}
-	if ts, ok := body["ts"]; ok {
-		call += fmt.Sprint(" of ", ts)
-	}
-	f.calls, f.bodies = append(f.calls, call), append(f.bodies, body)
-	if f.hook {
-		fmt.Fprint(w, "ok")
-		return
-	}
-	f.posted++
-	fmt.Fprintf(w, `{"ok":true,"channel":"C0123","ts":"%d.000"}`, f.posted)
-}
-
-func (f *fakeSlack) notifier(t *testing.T) alert.Notifier {
-	t.Helper()
-	s := config.Slack{Channel: "#ops", Token: config.NewSecret("xoxb-secret")}
-	var api config.URL
-	if err := api.UnmarshalText([]byte(f.server.URL + "/api")); err != nil {
-		t.Fatal(err)
-	}
-	s.APIURL = &api
-	if f.hook {
-		s = config.Slack{WebhookURL: config.NewSecret(f.server.URL + "/services/T0/B0/secret")}
-	}
-	n, err := New(config.Receiver{Name: "ops", Slack: &s}, Setting{Zone: berlin(), Log: discard()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
-func (f *fakeSlack) hang(*testing.T) <-chan struct{} {
-	f.arrived = make(chan struct{})
-	return f.arrived
-}
-
-func (f *fakeSlack) refuse(*testing.T) {
-	f.answer = func(w http.ResponseWriter, _ string) bool {
-		if f.hook {
-			http.Error(w, "no_service", http.StatusNotFound)
-		} else {
-			fmt.Fprint(w, `{"ok":false,"error":"channel_not_found"}`)
-		}
-		return true
-	}
-}
-
-func (f *fakeSlack) taken(*testing.T) int { f.mu.Lock(); defer f.mu.Unlock(); return len(f.calls) }
 
 func TestSlackConforms(t *testing.T) {
 	t.Run("bot", func(t *testing.T) { conform(t, func(t *testing.T) far { return newFakeSlack(t, false) }) })
@@ -150,15 +35,17 @@ func TestSlackKeepsOneMessagePerIncident(t *testing.T) {
 	f := newFakeSlack(t, false)
 	n := f.notifier(t)
 	for _, tr := range []config.Transition{config.Suspect, config.Opened, config.Opened, config.Updated, config.Resolved} {
-		if err := n.Notify(context.Background(), sample(tr)); err != nil {
+		if err := n.Notify(t.Context(), sample(tr)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want := []string{"chat.postMessage",
+	want := []string{
+		"chat.postMessage",
 		"chat.update of 1.000", "chat.postMessage in 1.000 to all",
 		"chat.update of 1.000", // the same notification again: nothing is said twice
 		"chat.update of 1.000", "chat.postMessage in 1.000",
-		"chat.update of 1.000", "chat.postMessage in 1.000"}
+		"chat.update of 1.000", "chat.postMessage in 1.000",
+	}
 	if diff := cmp.Diff(want, f.calls); diff != "" {
 		t.Error(diff)
 	}
@@ -170,24 +57,96 @@ func TestSlackKeepsOneMessagePerIncident(t *testing.T) {
 	}
 }
 
+// TestSlackGoesOnAfterARestart: the next process edits the message of the one before.
+func TestSlackGoesOnAfterARestart(t *testing.T) {
+	f, memory := newFakeSlack(t, false), newRAM()
+	if err := f.slack(t, f.receiver(t), memory).Notify(t.Context(), sample(config.Opened)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // it was killed before it could note that the message was taken, and tells it again
+		if err := f.slack(t, f.receiver(t), memory).Notify(t.Context(), sample(config.Opened)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.slack(t, f.receiver(t), memory).Notify(t.Context(), sample(config.Resolved)); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"chat.postMessage", "chat.update of 1.000", "chat.update of 1.000", "chat.update of 1.000", "chat.postMessage in 1.000"}
+	if diff := cmp.Diff(want, f.calls); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestSlackRepeatsWhatFailed: a reply that failed is made good without a second message.
+func TestSlackRepeatsWhatFailed(t *testing.T) {
+	f := newFakeSlack(t, false)
+	n := f.notifier(t)
+	if err := n.Notify(t.Context(), sample(config.Suspect)); err != nil {
+		t.Fatal(err)
+	}
+	f.refusal = func(w http.ResponseWriter, method string) bool {
+		if method == "chat.postMessage" {
+			w.WriteHeader(http.StatusBadGateway)
+		}
+		return method == "chat.postMessage"
+	}
+	if err := n.Notify(t.Context(), sample(config.Opened)); err == nil || isPermanent(err) {
+		t.Fatalf("got %v, want an error that passes", err)
+	}
+	f.refusal = nil
+	if err := n.Notify(t.Context(), sample(config.Opened)); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"chat.postMessage", "chat.update of 1.000", "chat.update of 1.000", "chat.postMessage in 1.000 to all"}
+	if diff := cmp.Diff(want, f.calls); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestSlackPostsAnewWhenItsMessageIsGone(t *testing.T) {
 	f := newFakeSlack(t, false)
 	n := f.notifier(t)
-	if err := n.Notify(context.Background(), sample(config.Opened)); err != nil {
+	if err := n.Notify(t.Context(), sample(config.Opened)); err != nil {
 		t.Fatal(err)
 	}
-	f.answer = func(w http.ResponseWriter, method string) bool {
+	f.refusal = func(w http.ResponseWriter, method string) bool {
 		if method != "chat.update" {
 			return false
 		}
 		fmt.Fprint(w, `{"ok":false,"error":"message_not_found"}`)
 		return true
 	}
-	if err := n.Notify(context.Background(), sample(config.Resolved)); err != nil {
+	if err := n.Notify(t.Context(), sample(config.Resolved)); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"chat.postMessage", "chat.postMessage"}, f.calls); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestSlackTellsTheChannel: what people must see does not stand in a thread alone.
+func TestSlackTellsTheChannel(t *testing.T) {
+	long := sample(config.Resolved)
+	long.Event.Incident.EndsAfter, long.Event.Incident.EndsBefore = at(31*time.Minute), at(32*time.Minute)
+	for _, c := range []struct {
+		name string
+		n    alert.Notification
+		want string
+	}{
+		{"a reminder", reminder(), "chat.postMessage in 1.000 to all"},
+		{"a short outage's end", sample(config.Resolved), "chat.postMessage in 1.000"},
+		{"a long outage's end", long, "chat.postMessage in 1.000 to all"},
+	} {
+		f := newFakeSlack(t, false)
+		n := f.notifier(t)
+		for _, m := range []alert.Notification{sample(config.Opened), c.n} {
+			if err := n.Notify(t.Context(), m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := f.calls[len(f.calls)-1]; got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
 	}
 }
 
@@ -203,16 +162,17 @@ func TestSlackErrors(t *testing.T) {
 			{429, "17", "", false, 17 * time.Second},
 			{429, "", "", false, slackPause},
 			{500, "", "", false, 0},
-			{503, "", "", false, 0},
+			{503, "9", "", false, 9 * time.Second},
 			{403, "", "invalid_token", true, 0},
 			{200, "", `{"ok":false,"error":"invalid_auth"}`, true, 0},
 			{200, "", `{"ok":false,"error":"internal_error"}`, false, slackPause},
+			{200, "", `<html>log in first</html>`, false, 0},
 		} {
 			if hook && c.status == 200 {
 				continue
 			}
 			f := newFakeSlack(t, hook)
-			f.answer = func(w http.ResponseWriter, _ string) bool {
+			f.refusal = func(w http.ResponseWriter, _ string) bool {
 				if c.header != "" {
 					w.Header().Set("Retry-After", c.header)
 				}
@@ -220,10 +180,9 @@ func TestSlackErrors(t *testing.T) {
 				fmt.Fprint(w, c.body)
 				return true
 			}
-			err := f.notifier(t).Notify(context.Background(), sample(config.Opened))
-			var permanent *alert.PermanentError
+			err := f.notifier(t).Notify(t.Context(), sample(config.Opened))
 			var wait *alert.RetryAfterError
-			if err == nil || errors.As(err, &permanent) != c.permanent {
+			if err == nil || isPermanent(err) != c.permanent {
 				t.Errorf("hook %v, %d %s: %v", hook, c.status, c.body, err)
 			}
 			if got := errors.As(err, &wait); got != (c.after > 0) || got && wait.After != c.after {
@@ -238,34 +197,166 @@ func TestSlackErrorsHoldNoSecret(t *testing.T) {
 		f := newFakeSlack(t, hook)
 		n := f.notifier(t)
 		f.server.Close()
-		err := n.Notify(context.Background(), sample(config.Opened))
+		err := n.Notify(t.Context(), sample(config.Opened))
 		if err == nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "refused") {
 			t.Errorf("hook %v: %v", hook, err)
 		}
 	}
+	make := func(s config.Slack) error {
+		_, err := New(config.Receiver{Name: "ops", Slack: &s}, Setting{Log: discard()})
+		return err
+	}
 	for _, bad := range []string{"secret", "http://", "::secret"} {
-		_, err := NewSlack(config.Slack{WebhookURL: config.NewSecret(bad)}, time.UTC)
-		if err == nil || strings.Contains(err.Error(), "secret\"") {
+		if err := make(config.Slack{WebhookURL: config.NewSecret(bad)}); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
-	if _, err := NewSlack(config.Slack{Channel: "#ops"}, time.UTC); err == nil {
+	if make(config.Slack{Channel: "#ops"}) == nil {
 		t.Error("a channel without a token was taken")
 	}
 }
 
+func TestSlackCheck(t *testing.T) {
+	f := newFakeSlack(t, false)
+	s := f.slack(t, f.receiver(t), newRAM())
+	if err := s.Check(t.Context()); err != nil || f.calls[0] != "auth.test" {
+		t.Errorf("%v after %v", err, f.calls)
+	}
+	f.refusal = func(w http.ResponseWriter, _ string) bool {
+		fmt.Fprint(w, `{"ok":false,"error":"invalid_auth"}`)
+		return true
+	}
+	if err := s.Check(t.Context()); !isPermanent(err) || !strings.Contains(err.Error(), "invalid_auth") {
+		t.Errorf("a wrong token: %v", err)
+	}
+	f.refusal = nil
+	f.fail(t, 1)
+	if err := s.Check(t.Context()); err == nil || isPermanent(err) {
+		t.Errorf("a server that does not work just now: %v", err)
+	}
+	hook := newFakeSlack(t, true)
+	if err := hook.slack(t, hook.receiver(t), newRAM()).Check(t.Context()); err != nil || hook.taken(t) != 0 {
+		t.Errorf("a webhook was tried by a check: %v", err)
+	}
+}
+
+func TestSlackAttaches(t *testing.T) {
+	f := newFakeSlack(t, false)
+	s := f.slack(t, f.receiver(t), newRAM())
+	n := sample(config.Opened)
+	id, picture := n.Event.Incident.ID, []byte("\x89PNG\r\n\x00picture")
+	if err := s.Attach(t.Context(), id, "course.png", "The course", picture); !isPermanent(err) {
+		t.Errorf("without a message: %v", err)
+	}
+	if err := s.Notify(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Attach(t.Context(), id, "course.png", "The course", picture); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"chat.postMessage", "files.getUploadURLExternal", "files.completeUploadExternal in 1.000"}
+	if diff := cmp.Diff(want, f.calls); diff != "" {
+		t.Error(diff)
+	}
+	if !bytes.Equal(f.files[fmt.Sprint(len(picture))], picture) || f.bodies[2]["channel_id"] != "C0123" || f.bodies[1]["filename"] != "course.png" {
+		t.Errorf("%v, uploaded %q", f.bodies[1:], f.files)
+	}
+	for _, size := range []int{0, maxFile + 1} {
+		if err := s.Attach(t.Context(), id, "x", "x", bytes.Repeat([]byte("x"), size)); !isPermanent(err) {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+	}
+	if err := s.Attach(t.Context(), id, "large.bin", "As large as allowed", bytes.Repeat([]byte("x"), maxFile)); err != nil {
+		t.Error(err)
+	}
+	hook := newFakeSlack(t, true)
+	if err := hook.slack(t, hook.receiver(t), newRAM()).Attach(t.Context(), id, "x", "x", picture); !isPermanent(err) {
+		t.Errorf("by a webhook: %v", err)
+	}
+}
+
+// TestSlackTemplates: a template may use Slack's markup, what it is filled with may not.
+func TestSlackTemplates(t *testing.T) {
+	f := newFakeSlack(t, true)
+	r := f.receiver(t)
+	r.Title, r.Text = config.NewTemplate("<!here> {{.Target}}: {{.Layer}}"), config.NewTemplate("{{join \" / \" .Evidence}}")
+	n := sample(config.Opened)
+	n.Event.Target, n.Event.Verdict.Evidence = "a <!channel> & b", []string{"one <x>", "two"}
+	if err := f.slack(t, r, newRAM()).Notify(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := f.bodies[0]["text"], "<!here> a &lt;!channel&gt; &amp; b: proxy"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if said := f.said(t); !strings.Contains(said, `"one \u0026lt;x\u0026gt; / two"`) || strings.Contains(said, "<!channel>") {
+		t.Errorf("the text is not there: %s", said)
+	}
+	if diff := cmp.Diff([]string{"one <x>", "two"}, n.Event.Verdict.Evidence); diff != "" {
+		t.Errorf("the notification was changed: %s", diff)
+	}
+}
+
+// TestPace: messages to a channel are a second apart, whoever sends them; other channels do not wait.
+func TestPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, began := NewPace(), time.Now()
+		done := make(chan time.Duration, 6)
+		for range 5 {
+			go func() {
+				if err := p.wait(t.Context(), place{"token", "#ops"}); err != nil {
+					t.Error(err)
+				}
+				done <- time.Since(began)
+			}()
+		}
+		for k := range 5 {
+			if got := <-done; got != time.Duration(k)*time.Second {
+				t.Errorf("message %d went after %v", k, got)
+			}
+		}
+		if err := p.wait(t.Context(), place{"token", "#dev"}); err != nil || time.Since(began) != 4*time.Second {
+			t.Errorf("another channel: %v after %v", err, time.Since(began))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		if err := p.wait(ctx, place{"token", "#ops"}); err == nil {
+			t.Error("went although its time was over")
+		}
+	})
+}
+
+// slackSamples are messages of each sort.
+func slackSamples() map[string]alert.Notification {
+	all := map[string]alert.Notification{
+		"reminder": reminder(), "whole": whole(), "drill": drill(config.Opened), "members": together(config.Opened),
+		"members_resolved": together(config.Resolved), "degraded": degraded(), "boundless": boundless(), "self": selfTrouble(),
+	}
+	for _, tr := range []config.Transition{config.Suspect, config.Opened, config.Updated, config.Resolved, config.Dismissed} {
+		all[string(tr)] = sample(tr)
+	}
+	return all
+}
+
+// selfTrouble is a receiver that refuses.
+func selfTrouble() alert.Notification {
+	s := alert.NewSelf(func(time.Time) string { return "20261122T140304Z-whichlayer-itself-0001" })
+	events := s.Begin(alert.Trouble{Cause: probe.CauseReceiverRefuses, About: "hook"}, `receiver "hook" refuses: it answers 403 Forbidden`, began)
+	n, _ := alert.NewNotification(events[0])
+	return n
+}
+
 // TestSlackMessages holds what is sent against golden files; -update writes them.
 func TestSlackMessages(t *testing.T) {
-	for _, tr := range []config.Transition{config.Suspect, config.Opened, config.Updated, config.Resolved, config.Dismissed} {
-		n := sample(tr)
+	body := slackBody{receiver: "ops", setting: Setting{Zone: berlin(), ExternalURL: "https://prober.example.com/"}}
+	for name, n := range slackSamples() {
 		var b bytes.Buffer
 		enc := json.NewEncoder(&b)
 		enc.SetEscapeHTML(false)
 		enc.SetIndent("", "  ")
-		if err := enc.Encode(slack.WebhookMessage{Text: summary(n), Attachments: []slack.Attachment{attachment(n, berlin())}}); err != nil {
+		if err := enc.Encode(body.message(n)); err != nil {
 			t.Fatal(err)
 		}
-		path := filepath.Join("testdata", "slack_"+string(tr)+".json")
+		path := filepath.Join("testdata", "slack_"+name+".json")
 		if *update {
 			if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
 				t.Fatal(err)
@@ -276,39 +367,62 @@ func TestSlackMessages(t *testing.T) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(string(want), b.String()); diff != "" {
-			t.Errorf("%s: %s", tr, diff)
+			t.Errorf("%s: %s", name, diff)
 		}
 	}
 }
 
-// TestSlackLimits measures the largest message against what Slack takes.
+// TestSlackLimits measures all messages, the largest too, against what Slack takes.
 func TestSlackLimits(t *testing.T) {
-	for _, n := range []alert.Notification{huge(), sample(config.Resolved)} {
-		a := attachment(n, berlin())
-		if len(a.Blocks.BlockSet) > 50 {
-			t.Errorf("%d blocks", len(a.Blocks.BlockSet))
+	all := slackSamples()
+	all["huge"], all["huge members"] = huge(), hugeMembers()
+	body := slackBody{setting: Setting{Zone: berlin(), ExternalURL: "https://prober.example.com/" + strings.Repeat("x&", 200)}}
+	for name, n := range all {
+		m := body.message(n)
+		checkLimits(t, name, m)
+		if text := body.reply(n); utf8.RuneCountInString(text) > 4000 || !utf8.ValidString(text) {
+			t.Errorf("%s: a reply of %d", name, utf8.RuneCountInString(text))
 		}
-		total := 0
-		for _, b := range a.Blocks.BlockSet {
-			for _, text := range textsOf(b) {
-				size := utf8.RuneCountInString(text)
-				if total += size; size == 0 || size > 3000 || !utf8.ValidString(text) || strings.Contains(text, "<!") {
-					t.Errorf("a text of %d characters: %.80q", size, text)
-				}
-				if strings.Count(text, "```")%2 != 0 {
-					t.Errorf("a code block does not end: %q", text)
-				}
+	}
+}
+
+func hugeMembers() alert.Notification {
+	n := huge()
+	for range 200 {
+		n.Event.Incident.Members = append(n.Event.Incident.Members, alert.Member{Target: n.Event.Target, State: alert.Open,
+			Verdict: *n.Event.Verdict, Bounds: n.Event.Incident.Bounds})
+	}
+	return n
+}
+
+// checkLimits is Slack's validator as far as its limits are known: 50 blocks, 1 to 3000 characters in a section, 10 fields
+// of 2000, about 13,000 characters together, 4000 in the text.
+func checkLimits(t *testing.T, name string, m slack.WebhookMessage) {
+	t.Helper()
+	blocks := m.Attachments[0].Blocks.BlockSet
+	if len(blocks) > 50 {
+		t.Errorf("%s: %d blocks", name, len(blocks))
+	}
+	total := 0
+	for _, b := range blocks {
+		for _, text := range textsOf(b) {
+			size := utf8.RuneCountInString(text)
+			if total += size; size == 0 || size > 3000 || !utf8.ValidString(text) || strings.Contains(text, "<!") {
+				t.Errorf("%s: a text of %d characters: %.80q", name, size, text)
 			}
-			if s, ok := b.(*slack.SectionBlock); ok && len(s.Fields) > 10 {
-				t.Errorf("%d fields", len(s.Fields))
+			if strings.Count(text, "```")%2 != 0 {
+				t.Errorf("%s: a code block does not end: %q", name, text)
 			}
 		}
-		if total > 12_000 {
-			t.Errorf("%d characters together", total)
+		if s, ok := b.(*slack.SectionBlock); ok && (len(s.Fields) > 10 || s.Text == nil && len(s.Fields) == 0) {
+			t.Errorf("%s: %d fields", name, len(s.Fields))
 		}
-		if s := summary(n); utf8.RuneCountInString(s) > 3000 {
-			t.Errorf("a headline of %d", utf8.RuneCountInString(s))
-		}
+	}
+	if total > 12_000 {
+		t.Errorf("%s: %d characters together", name, total)
+	}
+	if size := utf8.RuneCountInString(m.Text); size == 0 || size > 3000 {
+		t.Errorf("%s: a headline of %d", name, size)
 	}
 }
 
@@ -329,13 +443,32 @@ func textsOf(b slack.Block) (out []string) {
 	return out
 }
 
-func TestSlackForgetsOldIncidents(t *testing.T) {
-	s := &Slack{threads: map[string]thread{}}
-	for n := range 3 * maxThreads {
-		s.keep(fmt.Sprint(n), thread{ts: fmt.Sprint(n)})
+// TestSlackForgets: seven days after the end, and of too many those that ended first; what lasts goes last.
+func TestSlackForgets(t *testing.T) {
+	memory := newRAM()
+	th := threads{memory}
+	tell := func(id string, tr config.Transition, when time.Time) {
+		n := sample(tr)
+		n.Event.Incident.ID, n.Event.Time = id, when
+		th.keep(t.Context(), n, thread{Channel: "C0123", TS: "1.0"})
 	}
-	if _, ok := s.thread(fmt.Sprint(3*maxThreads - 1)); !ok || len(s.threads) != maxThreads || len(s.order) != maxThreads {
-		t.Errorf("%d incidents are remembered", len(s.threads))
+	known := func(id string) bool { _, ok := th.get(id); return ok }
+	tell("a", config.Resolved, began)
+	tell("b", config.Opened, began)
+	tell("c", config.Resolved, began.Add(forgetThread))
+	if !known("a") || !known("b") {
+		t.Error("forgot too early")
+	}
+	tell("d", config.Opened, began.Add(forgetThread+time.Second))
+	if known("a") || !known("b") || !known("c") {
+		t.Error("did not forget what ended 7 days ago, or more")
+	}
+	memory.Set(t.Context(), "alert/x", "of another kind")
+	for k := range maxThreads {
+		tell(fmt.Sprintf("e%04d", k), config.Opened, began.Add(forgetThread+time.Minute))
+	}
+	if known("c") || known("b") || !known("e0999") || len(memory.All()) != maxThreads+1 {
+		t.Errorf("%d are remembered", len(memory.All()))
 	}
 }
 

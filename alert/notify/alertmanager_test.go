@@ -1,0 +1,438 @@
+package notify
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/whichlayer/whichlayer/alert"
+	"github.com/whichlayer/whichlayer/config"
+)
+
+// fakeAlertmanager is an instance that takes any alert.
+type fakeAlertmanager struct {
+	server *httptest.Server
+
+	mu      sync.Mutex
+	bodies  []string
+	failing int
+	handler http.Handler
+	arrived chan struct{}
+	release chan struct{}
+}
+
+func newFakeAlertmanager(t *testing.T) *fakeAlertmanager {
+	f := &fakeAlertmanager{release: make(chan struct{})}
+	f.server = httptest.NewServer(f)
+	t.Cleanup(f.server.Close)
+	t.Cleanup(func() { close(f.release) })
+	return f
+}
+
+func (f *fakeAlertmanager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	handler, arrived, failing := f.handler, f.arrived, f.failing > 0
+	if failing {
+		f.failing--
+	}
+	f.mu.Unlock()
+	if handler != nil {
+		handler.ServeHTTP(w, r)
+		return
+	}
+	body, _ := io.ReadAll(r.Body)
+	user, password, _ := r.BasicAuth()
+	switch {
+	case arrived != nil:
+		close(arrived)
+		select {
+		case <-r.Context().Done():
+		case <-f.release:
+		}
+	case failing:
+		w.WriteHeader(http.StatusServiceUnavailable)
+	case r.URL.Path != "/prefix/api/v2/alerts" || user != "user" || password != "password-of-am" || !json.Valid(body):
+		w.WriteHeader(http.StatusBadRequest)
+	default:
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.bodies = append(f.bodies, string(body))
+	}
+}
+
+func (f *fakeAlertmanager) notifier(t *testing.T) alert.Notifier {
+	return newTestAlertmanager(t, Setting{Memory: newRAM()}, f.server.URL+"/prefix")
+}
+
+// newTestAlertmanager has instances at some URLs, and is impatient.
+func newTestAlertmanager(t *testing.T, s Setting, urls ...string) *Alertmanager {
+	t.Helper()
+	s.Zone, s.Log = time.UTC, discard()
+	a, err := newAlertmanager(amReceiver(t, urls...), s, 2*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func amReceiver(t *testing.T, urls ...string) config.Receiver {
+	t.Helper()
+	cfg := &config.Alertmanager{Labels: map[string]string{"team": "web", "severity": "page"},
+		BasicAuth: &config.BasicAuth{Username: "user", Password: config.NewSecret("password-of-am")}}
+	for _, text := range urls {
+		var u config.URL
+		if err := u.UnmarshalText([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		cfg.URLs = append(cfg.URLs, u)
+	}
+	return config.Receiver{Name: "am", Alertmanager: cfg}
+}
+
+func (f *fakeAlertmanager) hang(*testing.T) <-chan struct{} {
+	f.arrived = make(chan struct{})
+	return f.arrived
+}
+
+func (f *fakeAlertmanager) refuse(t *testing.T) {
+	f.answer(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadRequest) }))
+}
+
+func (f *fakeAlertmanager) fail(_ *testing.T, times int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failing = times
+}
+
+func (f *fakeAlertmanager) answer(_ *testing.T, h http.Handler) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.handler = h
+}
+
+func (f *fakeAlertmanager) secrets() []string {
+	return []string{"password-of-am", "dXNlcjpwYXNzd29yZC1vZi1hbQ"}
+}
+
+func (f *fakeAlertmanager) taken(*testing.T) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.bodies)
+}
+
+func (f *fakeAlertmanager) said(*testing.T) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return strings.Join(f.bodies, "\n")
+}
+
+func TestAlertmanagerConforms(t *testing.T) {
+	conform(t, func(t *testing.T) far { return newFakeAlertmanager(t) })
+}
+
+// amNet is a network with Alertmanagers in it, for bubbles in which time is made.
+type amNet struct {
+	mu    sync.Mutex
+	dead  map[string]bool // hosts that never answer
+	posts map[string][]amPost
+}
+
+type amPost struct {
+	at     time.Time
+	alerts []post
+}
+
+func (n *amNet) RoundTrip(r *http.Request) (*http.Response, error) {
+	n.mu.Lock()
+	dead := n.dead[r.URL.Host]
+	n.mu.Unlock()
+	if dead {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	p := amPost{at: time.Now()}
+	if err := json.NewDecoder(r.Body).Decode(&p.alerts); err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.posts[r.URL.Host] = append(n.posts[r.URL.Host], p)
+	return &http.Response{StatusCode: 200, Body: http.NoBody, Request: r}, nil
+}
+
+func (n *amNet) kill(host string, dead bool) { n.mu.Lock(); defer n.mu.Unlock(); n.dead[host] = dead }
+
+// take are the posts to a host since the last call.
+func (n *amNet) take(host string) []amPost {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	p := n.posts[host]
+	n.posts[host] = nil
+	return p
+}
+
+// amBubble runs a test in made time, in which it is now the time of the samples; a and b are the instances.
+func amBubble(t *testing.T, test func(t *testing.T, n *amNet, begin func(Setting) (a *Alertmanager, end func()))) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(*at(24 * time.Second)))
+		n := &amNet{dead: map[string]bool{}, posts: map[string][]amPost{}}
+		test(t, n, func(s Setting) (*Alertmanager, func()) {
+			a := newTestAlertmanager(t, s, "http://a:9093", "http://b:9093")
+			for _, i := range a.instances {
+				i.http.client.Transport = n
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error)
+			go func() { done <- a.Run(ctx) }()
+			synctest.Wait() // it has told all that it had from before
+			return a, func() {
+				cancel()
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	})
+}
+
+// ends are when the alerts of some posts end, after each post; 0 for one that is over.
+func ends(posts []amPost) (out []time.Duration) {
+	for _, p := range posts {
+		for _, a := range p.alerts {
+			out = append(out, max(0, a.EndsAt.Sub(p.at)))
+		}
+	}
+	return out
+}
+
+func TestAlertmanagerRepeats(t *testing.T) {
+	amBubble(t, func(t *testing.T, n *amNet, begin func(Setting) (*Alertmanager, func())) {
+		memory := newRAM()
+		a, end := begin(Setting{Memory: memory})
+		if err := a.Notify(t.Context(), sample(config.Opened)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3*time.Minute + time.Second)
+		for _, host := range []string{"a:9093", "b:9093"} {
+			if diff := cmp.Diff([]time.Duration{amEnds, amEnds, amEnds, amEnds}, ends(n.take(host))); diff != "" {
+				t.Errorf("%s, while it is open: %s", host, diff)
+			}
+		}
+		end() // the process dies, and another one goes on
+		time.Sleep(time.Minute)
+		a, end = begin(Setting{Memory: memory})
+		defer func() { end() }()
+		time.Sleep(time.Second)
+		if diff := cmp.Diff([]time.Duration{amEnds}, ends(n.take("a:9093"))); diff != "" {
+			t.Errorf("after a restart: %s", diff)
+		}
+		resolved := sample(config.Resolved)
+		if err := a.Notify(t.Context(), resolved); err != nil {
+			t.Fatal(err)
+		}
+		last := n.take("a:9093")
+		if len(last) != 1 || !last[0].alerts[0].EndsAt.Equal(*resolved.Event.Incident.EndsAt) || !last[0].alerts[0].StartsAt.Equal(resolved.Event.Incident.StartsAt) {
+			t.Errorf("the end: %+v", last)
+		}
+		time.Sleep(time.Hour)
+		if got := len(n.take("a:9093")); got != 15 {
+			t.Errorf("the end was repeated %d times, want for 15 min", got)
+		}
+		if left := memory.All(); len(left) != 0 {
+			t.Errorf("still remembered: %v", left)
+		}
+	})
+}
+
+// TestAlertmanagerShowsWhatIsOver: what ends before anybody saw it fire would be told to nobody.
+func TestAlertmanagerShowsWhatIsOver(t *testing.T) {
+	amBubble(t, func(t *testing.T, n *amNet, begin func(Setting) (*Alertmanager, func())) {
+		a, end := begin(Setting{Memory: newRAM()})
+		defer end()
+		time.Sleep(10 * time.Minute)
+		if err := a.Notify(t.Context(), whole()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(amShown + time.Second)
+		got := ends(n.take("a:9093"))
+		if len(got) < 2 || got[0] != amEnds || got[len(got)-1] != 0 {
+			t.Errorf("ends after %v, want it to fire for a minute first", got)
+		}
+	})
+}
+
+func TestAlertmanagerWithADeadInstance(t *testing.T) {
+	amBubble(t, func(t *testing.T, n *amNet, begin func(Setting) (*Alertmanager, func())) {
+		a, end := begin(Setting{Memory: newRAM()})
+		defer end()
+		n.kill("b:9093", true)
+		start := time.Now()
+		for k := range 1000 {
+			m := sample(config.Opened)
+			m.Event.Incident.ID += fmt.Sprint(k)
+			if err := a.Notify(t.Context(), m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(start); took > 10*time.Second {
+			t.Errorf("1000 alerts took %v beside a dead instance", took)
+		}
+		if got := len(ends(n.take("a:9093"))); got < 1000 {
+			t.Errorf("the living one has %d", got)
+		}
+		time.Sleep(time.Minute)
+		n.take("a:9093")
+		time.Sleep(3 * time.Minute)
+		for k, p := range n.take("a:9093") {
+			if late := time.Until(p.at) + 3*time.Minute; k == 0 && late > amRepeat+2*time.Second {
+				t.Errorf("the living one waited %v", late)
+			}
+		}
+		n.kill("b:9093", false)
+		time.Sleep(amRepeat + 2*time.Second)
+		if got := len(ends(n.take("b:9093"))); got < 1000 {
+			t.Errorf("the one that came back has %d", got)
+		}
+	})
+}
+
+func TestAlertmanagerDrillSuspectWatchdog(t *testing.T) {
+	amBubble(t, func(t *testing.T, n *amNet, begin func(Setting) (*Alertmanager, func())) {
+		a, end := begin(Setting{Memory: newRAM(), Watchdog: true})
+		defer end()
+		made := drill(config.Opened)
+		made.Event.Incident.ID = "drill"
+		for _, m := range []alert.Notification{made, sample(config.Suspect)} {
+			if err := a.Notify(t.Context(), m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(10*time.Minute + time.Second)
+		last := map[string]post{}
+		at := map[string]time.Time{}
+		for _, p := range n.take("b:9093") {
+			for _, x := range p.alerts {
+				last[x.Labels["alertname"]], at[x.Labels["alertname"]] = x, p.at
+			}
+		}
+		if x := last[alertWatchdog]; x.Labels["severity"] != "none" || x.Labels["team"] != "web" || time.Since(at[alertWatchdog]) > amRepeat || time.Until(x.EndsAt) < amEnds-2*amRepeat {
+			t.Errorf("the watchdog: %+v at %v", x, at[alertWatchdog])
+		}
+		if x := last[alertDrill]; x.Labels["severity"] != "none" || time.Since(at[alertDrill]) < 5*time.Minute || time.Since(x.EndsAt) < 5*time.Minute {
+			t.Errorf("the drill: %+v at %v", x, at[alertDrill])
+		}
+		if x := last[alertIncident]; x.Labels["severity"] != "page" || time.Since(x.EndsAt) < 5*time.Minute {
+			t.Errorf("the suspicion: %+v", x)
+		}
+		if len(a.alerts.held) != 0 {
+			t.Errorf("still held: %v", a.alerts.held)
+		}
+	})
+}
+
+// TestAlertmanagerEndsASuspicionAtOnce: what came to nothing is not kept firing to be seen.
+func TestAlertmanagerEndsASuspicionAtOnce(t *testing.T) {
+	amBubble(t, func(t *testing.T, n *amNet, begin func(Setting) (*Alertmanager, func())) {
+		a, end := begin(Setting{Memory: newRAM()})
+		defer end()
+		for _, tr := range []config.Transition{config.Suspect, config.Dismissed} {
+			if err := a.Notify(t.Context(), sample(tr)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if diff := cmp.Diff([]time.Duration{amEnds, 0}, ends(n.take("a:9093"))); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// TestAlertIdentity: labels stay, whatever is found out; annotations say it.
+func TestAlertIdentity(t *testing.T) {
+	f := newFakeAlertmanager(t)
+	a := newTestAlertmanager(t, Setting{Memory: newRAM(), ExternalURL: "https://prober.example.com/"}, f.server.URL+"/prefix")
+	for _, tr := range []config.Transition{config.Suspect, config.Opened, config.Updated, config.Resolved} {
+		n := sample(tr)
+		if err := a.Notify(t.Context(), n); err != nil {
+			t.Fatal(err)
+		}
+		var posts []post
+		if err := json.Unmarshal([]byte(f.bodies[len(f.bodies)-1]), &posts); err != nil {
+			t.Fatal(err)
+		}
+		p := posts[0]
+		want := map[string]string{"alertname": "WhichlayerIncident", "target": "orders", "incident": "20261122T140304Z-orders-3f9a", "team": "web", "severity": "page"}
+		if diff := cmp.Diff(want, p.Labels); diff != "" {
+			t.Errorf("%s: %s", tr, diff)
+		}
+		for name, want := range map[string]string{"layer": string(n.Event.Verdict.Layer), "confidence": string(n.Event.Verdict.Confidence),
+			"summary": n.Headline(), "starts_after": "2026-11-22T14:03:04.12Z", "incident": n.Event.Incident.ID} {
+			if p.Annotations[name] != want {
+				t.Errorf("%s: %s is %q, want %q", tr, name, p.Annotations[name], want)
+			}
+		}
+		if !p.StartsAt.Equal(n.Event.Incident.StartsAt) || p.GeneratorURL != "https://prober.example.com/incidents/20261122T140304Z-orders-3f9a" {
+			t.Errorf("%s: from %v, %s", tr, p.StartsAt, p.GeneratorURL)
+		}
+	}
+}
+
+func TestNoneTook(t *testing.T) {
+	plain, final := errors.New("plain"), permanent("final")
+	wait := func(d time.Duration) error { return &alert.RetryAfterError{After: d, Err: plain} }
+	for name, c := range map[string]struct {
+		errs  []error
+		final bool
+		after time.Duration
+	}{
+		"all final":             {[]error{final, final}, true, 0},
+		"one may pass":          {[]error{final, plain}, false, 0},
+		"the shortest pause":    {[]error{wait(time.Minute), final, wait(time.Second)}, false, time.Second},
+		"one asks for no pause": {[]error{wait(time.Minute), plain}, false, 0},
+	} {
+		for range 2 {
+			err := noneTook(c.errs)
+			var pause *alert.RetryAfterError
+			if isPermanent(err) != c.final || errors.As(err, &pause) != (c.after > 0) || c.after > 0 && pause.After != c.after {
+				t.Errorf("%s: %v", name, err)
+			}
+			slices.Reverse(c.errs)
+		}
+	}
+}
+
+func TestAlertmanagerMustHearOfTheEnd(t *testing.T) {
+	r := amReceiver(t, "http://127.0.0.1:9093")
+	r.On = []config.Transition{config.Opened}
+	if _, err := New(r, Setting{Log: discard()}); err == nil || !strings.Contains(err.Error(), "resolved") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestAlertSetIsBounded: the oldest incident goes first, from the memory too.
+func TestAlertSetIsBounded(t *testing.T) {
+	memory := newRAM()
+	s := loadAlerts(memory)
+	for k := range maxAlerts + 10 {
+		s.change(t.Context(), fmt.Sprintf("%05d", k), func(held) held { return held{Labels: map[string]string{"a": "b"}} })
+	}
+	if _, ok := s.held["00009"]; ok || len(s.held) != maxAlerts || len(memory.All()) != maxAlerts {
+		t.Errorf("%d are held, %d remembered", len(s.held), len(memory.All()))
+	}
+	memory.Set(t.Context(), "slack/x", "of another kind")
+	memory.Set(t.Context(), "alert/broken", "{")
+	if again := loadAlerts(memory); len(again.held) != maxAlerts {
+		t.Errorf("%d came back", len(again.held))
+	}
+}
