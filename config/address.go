@@ -79,7 +79,7 @@ func (u *URL) UnmarshalText(b []byte) error {
 		return urlError(s, err)
 	}
 	if p.User != nil {
-		return fmt.Errorf("%q holds credentials, use request.basic_auth with password_file", p.Redacted())
+		return fmt.Errorf("%q holds credentials, use basic_auth with password_file", p.Redacted())
 	}
 	if err := checkScheme(p); err != nil {
 		return fmt.Errorf("%q%w", s, err)

@@ -16,8 +16,8 @@ type Config struct {
 	// Listen is the address:port of /metrics, /-/healthy and /-/ready, or off; default 127.0.0.1:9853, port 0 is any free
 	// one. An empty one, in Go, is off.
 	Listen string `yaml:"listen"`
-	// State is the directory in which incidents, messages that wait and baselines survive a restart; default none: they
-	// are kept in memory, and lost with the process.
+	// State is the directory in which incidents, messages that wait and baselines survive a restart; made if it is not
+	// there; default none: they are kept in memory, and lost with the process.
 	State string `yaml:"state"`
 	// Retention says for how long the state is kept.
 	Retention Retention `yaml:"retention"`
@@ -35,8 +35,9 @@ type Config struct {
 	Maintenance []Maintenance `yaml:"maintenance"`
 	// Watchdog tells others that this prober is alive, so that its own death is noticed.
 	Watchdog Watchdog `yaml:"watchdog"`
-	// Drill is when a made-up incident goes through every receiver, or off; default weekly, Mondays at 10 o'clock.
-	Drill Schedule `yaml:"drill"`
+	// Drill is when a made-up incident goes through every receiver: cron with 5 or 6 fields in TimeZone, or off; default
+	// Mondays at 10 o'clock when there are receivers.
+	Drill OptionalSchedule `yaml:"drill"`
 
 	// Path is the file that this was read from.
 	Path string `yaml:"-" json:"-"`
@@ -45,6 +46,8 @@ type Config struct {
 
 	// seen is the digest of each file, Path included, as it was when it was read.
 	seen map[string]digest
+	// at is where each value that was given stands in the file, by its path.
+	at map[string]place
 	// written is the text of values that a variable was filled into, by path: what Redacted shows in their place.
 	written map[string]string
 	// warnings are those that only reading the files could tell.

@@ -33,6 +33,8 @@ type decoder struct {
 	written map[string]string
 	// bad are the paths at which a mistake was found.
 	bad map[string]bool
+	// clear are the paths of secrets that may stand in the file as they are.
+	clear map[string]bool
 
 	fields   map[reflect.Type][]field
 	open     map[*yaml.Node]bool // nodes with an anchor that we are in
@@ -43,7 +45,7 @@ type decoder struct {
 func newDecoder(file string, lookup func(string) (string, bool)) *decoder {
 	return &decoder{
 		file: file, lookup: lookup,
-		at: map[string]place{}, written: map[string]string{}, bad: map[string]bool{},
+		at: map[string]place{}, written: map[string]string{}, bad: map[string]bool{}, clear: map[string]bool{},
 		fields: map[reflect.Type][]field{}, open: map[*yaml.Node]bool{},
 	}
 }
@@ -55,29 +57,13 @@ func (d *decoder) fail(n *yaml.Node, path, format string, args ...any) {
 
 // failAt notes a mistake in the value at a path, or, when it was not given, in what it should stand in.
 func (d *decoder) failAt(path, format string, args ...any) {
-	e := &Error{Key: path, Msg: fmt.Sprintf(format, args...)}
-	for p := path; ; p = parent(p) {
-		at, ok := d.at[p]
-		if ok {
-			e.Line, e.Column = at.line, at.column
-		}
-		if ok || p == "" {
-			break
-		}
-	}
-	d.add(e)
+	d.add(mistake(d.at, path, format, args...))
 }
 
-// add keeps a mistake, without the megabyte that somebody may have put where a word belongs.
+// add keeps a mistake.
 func (d *decoder) add(e *Error) {
-	const most = 1000
-	if len(e.Msg) > most {
-		e.Msg = strings.ToValidUTF8(e.Msg[:most], "") + "..."
-	}
-	if len(e.Key) > most {
-		e.Key = strings.ToValidUTF8(e.Key[:most], "") + "..."
-	}
 	e.File = d.file
+	e.clip()
 	d.errs = append(d.errs, e)
 	d.bad[e.Key] = true
 }
@@ -175,6 +161,9 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string) {
 			d.fail(p.key, name, "%s", unknownKey(p.key.Value, names(known)))
 			continue
 		}
+		if f.clear {
+			d.clear[name] = true
+		}
 		d.pair(p, v.FieldByIndex(f.index), name)
 	}
 }
@@ -234,7 +223,7 @@ func (d *decoder) text(n *yaml.Node, t reflect.Type, u encoding.TextUnmarshaler,
 		return
 	}
 	secret := t == reflect.TypeFor[Secret]()
-	if secret && !s.variable {
+	if secret && !s.variable && !d.clear[path] {
 		d.fail(n, path, "a secret must not stand in this file, expected ${VARIABLE}, or the key %s_file with "+
 			"the name of a file that holds it", path[strings.LastIndexByte(path, '.')+1:])
 		return

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -12,7 +13,23 @@ type defaults struct {
 	Config
 	endpoint    Endpoint
 	exec        Exec
+	webhook     Webhook
+	email       Email
+	watchdog    Watchdog
 	transitions []Transition
+	// drill is Mondays at 10 o'clock: somebody is there to see it, and has the week before him to mend what it finds.
+	drill string
+}
+
+// publicURLs are where the services behind the webhook formats are reached. Who is served from Europe gives a URL.
+var publicURLs = map[WebhookFormat]string{
+	WebhookPagerDuty: "https://events.pagerduty.com/v2/enqueue",
+	WebhookOpsgenie:  "https://api.opsgenie.com/v2/alerts",
+}
+
+// isPublic tells that a webhook's URL is known to everybody, and no secret.
+func isPublic(s Secret) bool {
+	return !s.IsZero() && (s.Reveal() == publicURLs[WebhookPagerDuty] || s.Reveal() == publicURLs[WebhookOpsgenie])
 }
 
 func allDefaults() defaults {
@@ -34,10 +51,19 @@ func allDefaults() defaults {
 				Reopen:  Duration(10 * time.Minute),
 			},
 			Listen: "127.0.0.1:9853",
+			Retention: Retention{
+				Incidents: Duration(2 * 365 * 24 * time.Hour),
+				History:   Duration(90 * 24 * time.Hour),
+				Size:      2 << 30,
+			},
 		},
 		endpoint:    Endpoint{MinTLS: tls.VersionTLS12, Request: Request{Method: http.MethodGet}},
 		exec:        Exec{Timeout: Duration(30 * time.Second)},
+		webhook:     Webhook{Format: WebhookJSON, Timeout: Duration(10 * time.Second)},
+		email:       Email{TLS: MailStartTLS},
+		watchdog:    Watchdog{Interval: Duration(time.Minute)},
 		transitions: []Transition{Opened, Resolved},
+		drill:       "0 10 * * 1",
 	}
 }
 
@@ -62,13 +88,45 @@ func (c *Config) settle() {
 		nameBackends(t.Backends)
 	}
 	for i := range c.Receivers {
-		r := &c.Receivers[i]
-		if len(r.On) == 0 {
-			r.On = slices.Clone(def.transitions)
+		c.Receivers[i].settle(def)
+	}
+	if !c.Watchdog.URL.IsZero() {
+		fill(&c.Watchdog.Interval, def.watchdog.Interval)
+	}
+	c.settleSchedules(def.drill)
+}
+
+func (r *Receiver) settle(def defaults) {
+	if len(r.On) == 0 {
+		r.On = slices.Clone(def.transitions)
+	}
+	if r.Exec != nil {
+		fill(&r.Exec.Timeout, def.exec.Timeout)
+	}
+	if w := r.Webhook; w != nil {
+		fill(&w.Format, def.webhook.Format)
+		fill(&w.Timeout, def.webhook.Timeout)
+		if w.URL.IsZero() {
+			w.URL = NewSecret(publicURLs[w.Format])
 		}
-		if r.Exec != nil {
-			fill(&r.Exec.Timeout, def.exec.Timeout)
+	}
+	if r.Email != nil {
+		fill(&r.Email.TLS, def.email.TLS)
+	}
+	groups, drills := r.Groups(), r.Drills()
+	r.Group, r.Drill = &groups, &drills
+}
+
+// settleSchedules gives the drill its default, and what is meant for people their own clock.
+func (c *Config) settleSchedules(drill string) {
+	if _, given := c.at["drill"]; !given && len(c.Receivers) > 0 {
+		if err := c.Drill.UnmarshalText([]byte(drill)); err != nil {
+			panic("config: the default of drill: " + err.Error())
 		}
+	}
+	c.Drill.in(c.TimeZone.Std())
+	for i := range c.Maintenance {
+		c.Maintenance[i].Schedule.in(c.TimeZone.Std())
 	}
 }
 
@@ -79,14 +137,12 @@ func (c *Config) moveBackend(t *Target, path string) {
 	}
 	t.Backends, t.Backend = []Backend{*t.Backend}, nil
 	from, to := child(path, "backend"), item(child(path, "backends"), 0)
-	moved := map[string]string{}
 	for k, text := range c.written {
-		if len(k) > len(from) && k[:len(from)] == from && (k[len(from)] == '.' || k[len(from)] == '[') {
-			k = to + k[len(from):]
+		if rest, below := strings.CutPrefix(k, from); below && rest != "" && (rest[0] == '.' || rest[0] == '[') {
+			delete(c.written, k)
+			c.written[to+rest] = text
 		}
-		moved[k] = text
 	}
-	c.written = moved
 }
 
 // inherit gives a target the global values where it has none of its own.

@@ -135,6 +135,10 @@ func TestWarnings(t *testing.T) {
 		minimal + "timeouts: {connect: 3s}": {
 			`target "a": timeouts.connect: in 3s the last router's`,
 		},
+		minimal + "receivers: [{name: a, exec: {command: [/bin/sh]}}]":                             {"state: none is given"},
+		minimal + "receivers: [{name: a, exec: {command: [/bin/sh]}}]\nstate: .":                   nil,
+		minimal + "maintenance: [{name: a, schedule: '0 2 * * *', duration: 24h}]":                 nil,
+		minimal + "maintenance: [{name: a, schedule: '* 2 * * *', duration: 2h}]":                  {`maintenance "a": it begins again`},
 		"targets: [{name: a, front: {url: https://a.example/}}]":                                   {"no backend", "no via"},
 		"targets: [{name: a, front: {url: http://a.example/}, backend: {url: http://b.example/}}]": {"no via"},
 	} {
@@ -181,7 +185,7 @@ func schemaKeys(t *testing.T) (keys []string) {
 	for _, def := range root.Defs {
 		keys = append(keys, sortedKeys(def.Properties)...)
 	}
-	if len(keys) < 80 {
+	if len(keys) < 130 {
 		t.Fatalf("%d keys, expected all", len(keys))
 	}
 	return keys

@@ -20,22 +20,27 @@ func (c *Config) Redacted() ([]byte, error) {
 	return marshal(&e, reflect.ValueOf(shown))
 }
 
-// Equal tells whether two targets are the same, the contents of the files that they name included, so that the state
-// of one may be kept for the other.
-func Equal(a, b Target) bool {
+// Equal tells whether two targets, or two receivers, are the same, the contents of the files that they name included, so
+// that the state of one may be kept for the other.
+func Equal[T Target | Receiver](a, b T) bool {
 	x, errX := fingerprint(&a)
 	y, errY := fingerprint(&b)
 	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
-// fingerprint is all that makes up a target. It holds its secrets and must not leave this package.
-func fingerprint(t *Target) ([]byte, error) {
+// fingerprint is all that makes up a target or a receiver. It holds its secrets and must not leave this package.
+func fingerprint(v any) ([]byte, error) {
 	e := encoder{reveal: true}
-	b, err := marshal(&e, reflect.ValueOf(t).Elem())
-	b = append(b, t.Front.digest...)
-	for i := range t.Backends {
-		b = append(b, '\n')
-		b = append(b, t.Backends[i].digest...)
+	b, err := marshal(&e, reflect.ValueOf(v).Elem())
+	switch v := v.(type) {
+	case *Receiver:
+		b = append(b, v.digest...)
+	case *Target:
+		b = append(b, v.Front.digest...)
+		for i := range v.Backends {
+			b = append(b, '\n')
+			b = append(b, v.Backends[i].digest...)
+		}
 	}
 	return b, err
 }
@@ -68,7 +73,7 @@ func (e *encoder) encode(v reflect.Value, path string) (*yaml.Node, error) {
 	}
 	if s, ok := v.Interface().(Secret); ok {
 		text := s.String()
-		if e.reveal {
+		if e.reveal || isPublic(s) {
 			text = s.Reveal()
 		}
 		return textNode(text), nil
@@ -125,8 +130,10 @@ func (e *encoder) structure(v reflect.Value, path string) (*yaml.Node, error) {
 	return n, nil
 }
 
-// alwaysShown tells that a type's zero value means something: an Interval is off.
-func alwaysShown(v reflect.Value) bool { return v.Type() == reflect.TypeFor[Interval]() }
+// alwaysShown tells that a type's zero value means something: off.
+func alwaysShown(v reflect.Value) bool {
+	return v.Type() == reflect.TypeFor[Interval]() || v.Type() == reflect.TypeFor[OptionalSchedule]()
+}
 
 func (e *encoder) table(v reflect.Value, path string) (*yaml.Node, error) {
 	n := &yaml.Node{Kind: yaml.MappingNode}

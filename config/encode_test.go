@@ -3,7 +3,6 @@ package config
 import (
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -53,8 +52,17 @@ func TestRedactedLoadsAgain(t *testing.T) {
 
 // unredact drops secrets of which the file twin is there too, and gives the others a variable.
 func unredact(text []byte) []byte {
-	s := regexp.MustCompile(`(?m)^ *(\w+): <redacted>\n( *\w+_file: )`).ReplaceAllString(string(text), "$2")
-	s = strings.ReplaceAll(s, "webhook_url: <redacted>", "webhook_url: ${SLACK_WEBHOOK}")
+	lines := strings.SplitAfter(string(text), "\n")
+	s := ""
+	for i, line := range lines {
+		key, hidden := strings.CutSuffix(strings.TrimSpace(line), ": "+redacted)
+		if !hidden || i+1 == len(lines) || !strings.HasPrefix(strings.TrimSpace(lines[i+1]), key+"_file: ") {
+			s += line
+		}
+	}
+	for key, variable := range map[string]string{"webhook_url": "SLACK_WEBHOOK", "url": "TICKETS_URL", "secret": "SIGNING_SECRET"} {
+		s = strings.ReplaceAll(s, " "+key+": <redacted>", " "+key+": ${"+variable+"}")
+	}
 	return []byte(strings.ReplaceAll(s, redacted, "${API_TOKEN}"))
 }
 
@@ -80,6 +88,10 @@ detect:
   resolve: 1m0s
   reopen: 10m0s
 listen: off
+retention:
+  incidents: 17520h0m0s
+  history: 2160h0m0s
+  size: 2GiB
 targets:
   - name: a
     schedule: '@every 10s'
@@ -99,6 +111,7 @@ targets:
       request:
         method: GET
       min_tls: "1.2"
+drill: off
 `
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Error(diff)

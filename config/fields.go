@@ -12,6 +12,8 @@ import (
 type field struct {
 	name  string
 	index []int
+	// clear tells that a Secret may stand in the file as it is: a URL that holds none.
+	clear bool
 }
 
 // fieldsOf lists the keys of a struct, those of inlined structs included.
@@ -31,10 +33,10 @@ func keysOf(t reflect.Type) (keys []field) {
 		case !f.IsExported() || tag == "-":
 		case strings.HasSuffix(tag, ",inline"):
 			for _, in := range keysOf(f.Type) {
-				keys = append(keys, field{in.name, append([]int{i}, in.index...)})
+				keys = append(keys, field{in.name, append([]int{i}, in.index...), in.clear})
 			}
 		default:
-			keys = append(keys, field{tag, []int{i}})
+			keys = append(keys, field{tag, []int{i}, f.Tag.Get("config") == "clear"})
 		}
 	}
 	return keys
@@ -140,6 +142,12 @@ func expectedOf(t reflect.Type) string {
 		return "an IANA time zone such as Europe/Berlin"
 	case reflect.TypeFor[Schedule]():
 		return "a cron expression or @every DURATION"
+	case reflect.TypeFor[OptionalSchedule]():
+		return "a cron expression, or off"
+	case reflect.TypeFor[Size]():
+		return "a size such as 500MiB or 2GiB"
+	case reflect.TypeFor[Template]():
+		return "a Go text/template"
 	case reflect.TypeFor[Secret]():
 		return "${VARIABLE}"
 	}

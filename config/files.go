@@ -35,13 +35,12 @@ func (l *loader) files() {
 		l.certificates(path, e)
 	})
 	for i := range l.cfg.Receivers {
-		if s := l.cfg.Receivers[i].Slack; s != nil {
-			path := child(item("receivers", i), "slack")
-			l.secret(path, "token", &s.Token, &s.TokenFile)
-			l.secret(path, "webhook_url", &s.WebhookURL, &s.WebhookURLFile)
-			l.webhook(path, s)
-		}
+		l.receiverFiles(item("receivers", i), &l.cfg.Receivers[i])
 	}
+	l.state(&l.cfg.State)
+	w := &l.cfg.Watchdog
+	l.secret("watchdog", "url", &w.URL, &w.URLFile)
+	l.secretURL("watchdog", "url", w.URL, "https://hc-ping.com/...")
 }
 
 // endpoints calls do for the front and the backends of every target, as they stand in the file.
@@ -112,19 +111,15 @@ func (l *loader) oneLine(path string, s Secret) {
 func (l *loader) certificates(path string, e *Endpoint) {
 	contents := sha256.New()
 	part := func(key string, file *string) ([]byte, bool) {
-		if *file == "" {
-			if l.given(child(path, key)) && !l.failed(child(path, key)) {
-				l.failAt(child(path, key), "no file is named")
-			}
-			return nil, false
+		data, ok := l.pem(path, key, file)
+		if *file != "" {
+			s := sum(data)
+			contents.Write(s[:])
 		}
-		data, _, ok := l.read(child(path, key), file, maxPEM)
-		s := sum(data)
-		contents.Write(s[:])
 		return data, ok
 	}
 	if ca, ok := part("ca_file", &e.CAFile); ok {
-		l.roots(child(path, "ca_file"), e, ca)
+		e.Roots = l.roots(child(path, "ca_file"), e.CAFile, ca)
 	}
 	cert, okCert := part("cert_file", &e.CertFile)
 	key, okKey := part("key_file", &e.KeyFile)
@@ -139,9 +134,22 @@ func (l *loader) certificates(path string, e *Endpoint) {
 	e.digest = hex.EncodeToString(contents.Sum(nil))
 }
 
+// pem reads a file of certificates or keys, if one is named.
+func (l *loader) pem(path, key string, file *string) ([]byte, bool) {
+	at := child(path, key)
+	if *file == "" {
+		if l.given(at) && !l.failed(at) {
+			l.failAt(at, "no file is named")
+		}
+		return nil, false
+	}
+	data, _, ok := l.read(at, file, maxPEM)
+	return data, ok
+}
+
 // roots parses a CA file. One certificate that cannot be parsed spoils it: x509's own loader would leave it out
 // silently, and the chain would fail some day for no visible reason.
-func (l *loader) roots(path string, e *Endpoint, data []byte) {
+func (l *loader) roots(path, file string, data []byte) *x509.CertPool {
 	pool, n := x509.NewCertPool(), 0
 	for rest := bytes.TrimSpace(data); ; {
 		var block *pem.Block
@@ -154,17 +162,17 @@ func (l *loader) roots(path string, e *Endpoint, data []byte) {
 		}
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			l.failAt(path, "%s: certificate %d: %s", e.CAFile, n+1, strings.TrimPrefix(err.Error(), "x509: "))
-			return
+			l.failAt(path, "%s: certificate %d: %s", file, n+1, strings.TrimPrefix(err.Error(), "x509: "))
+			return nil
 		}
 		pool.AddCert(cert)
 		n++
 	}
 	if n == 0 {
-		l.failAt(path, "%s holds no certificate, expected PEM", e.CAFile)
-		return
+		l.failAt(path, "%s holds no certificate, expected PEM", file)
+		return nil
 	}
-	e.Roots = pool
+	return pool
 }
 
 // read reads a file that is named at path. The name becomes absolute or relative to the working directory.

@@ -29,6 +29,8 @@ type loader struct {
 	cfg      Config
 	base     string // directory that relative file names start from
 	readFile func(path string, limit int64) ([]byte, bool, error)
+	// patterns are those that were looked at already, and whether they stand for a target.
+	patterns map[string]bool
 }
 
 // Load reads and checks a configuration file and the files that it names. The error is of type [Errors] and holds
@@ -50,7 +52,7 @@ func Parse(name string, data []byte, opts ...Option) (*Config, error) {
 	}
 	l := &loader{
 		decoder: newDecoder(name, os.LookupEnv), cfg: Defaults(),
-		base: filepath.Dir(name), readFile: readFile,
+		base: filepath.Dir(name), readFile: readFile, patterns: map[string]bool{},
 	}
 	for _, o := range opts {
 		o(l)
@@ -65,7 +67,7 @@ func Parse(name string, data []byte, opts ...Option) (*Config, error) {
 	if len(l.errs) > 0 {
 		return nil, l.errs.sorted()
 	}
-	l.cfg.written = l.written
+	l.cfg.written, l.cfg.at = l.written, l.at
 	l.cfg.settle()
 	return &l.cfg, nil
 }

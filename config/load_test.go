@@ -14,6 +14,9 @@ import (
 	"time"
 )
 
+// signingSecret is 32 bytes, as Standard Webhooks write them.
+const signingSecret = "whsec_ZnJvbS1maWxlLWZyb20tZmlsZS1mcm9tLWZpbGUtLS0="
+
 // playground is a directory with all that the examples and the test files name.
 func playground(t testing.TB) string {
 	t.Helper()
@@ -22,7 +25,8 @@ func playground(t testing.TB) string {
 	for name, text := range map[string]string{
 		"ca.pem": cert, "client.pem": cert, "client.key": key,
 		"slack.token": "xoxb-from-file\n", "slack.webhook": "https://hooks.slack.com/services/from-file",
-		"orders.password": "pass-from-file\r\n", "app-2.token": "bearer-from-file\n",
+		"orders.password": "pass-from-file\r\n", "app-2.token": "bearer-from-file\n", "pagerduty.key": "pagerduty-from-file",
+		"tickets.secret": signingSecret + "\n", "mail.password": "mail-from-file", "watchdog.url": "https://hc-ping.com/from-file\n",
 	} {
 		write(t, filepath.Join(dir, name), text, 0o600)
 	}
@@ -70,7 +74,8 @@ func variables(dir string) func(string) (string, bool) {
 		"CREDENTIALS_DIRECTORY": dir, "HOOKS": dir,
 		"SLACK_WEBHOOK":  "https://hooks.slack.com/services/from-variable",
 		"PROXY_PASSWORD": "proxy-from-variable", "API_TOKEN": "token-from-variable", "ADMIN_PASSWORD": "admin-from-variable",
-		"REDIS_PASSWORD": "redis-from-variable", "DAYS": "7", "EMPTY": "", "NAME": "a name: {with, yaml}\n- b # c",
+		"TICKETS_URL": "https://tickets.example.com/from-variable", "OPSGENIE_KEY": "opsgenie-from-variable",
+		"SIGNING_SECRET": signingSecret, "ALERTS_PASSWORD": "alerts-from-variable", "REDIS_PASSWORD": "redis-from-variable", "DAYS": "7", "EMPTY": "", "NAME": "a name: {with, yaml}\n- b # c",
 	}
 	return func(name string) (string, bool) { v, ok := all[name]; return v, ok }
 }

@@ -40,6 +40,47 @@ func (e *Error) Error() string {
 // Unwrap is the system's error behind it, if there is one.
 func (e *Error) Unwrap() error { return e.cause }
 
+// clip cuts off the megabyte that somebody may have put where a word belongs.
+func (e *Error) clip() {
+	const most = 1000
+	for _, s := range []*string{&e.Msg, &e.Key} {
+		if len(*s) > most {
+			*s = strings.ToValidUTF8((*s)[:most], "") + "..."
+		}
+	}
+}
+
+// mistake is one in the value at a path, or, when it was not given, in what it should stand in.
+func mistake(at map[string]place, path, format string, args ...any) *Error {
+	e := &Error{Key: path, Msg: fmt.Sprintf(format, args...)}
+	for p := path; ; p = parent(p) {
+		where, ok := at[p]
+		if ok {
+			e.Line, e.Column = where.line, where.column
+		}
+		if ok || p == "" {
+			return e
+		}
+	}
+}
+
+// Place is where the value at a path, as it is written in the file, such as receivers[0].title stands there, and false
+// when it was not given.
+// A value of several lines begins where its mark (| or >) stands.
+func (c *Config) Place(path string) (line, column int, ok bool) {
+	p, ok := c.at[path]
+	return p.line, p.column, ok
+}
+
+// Mistake is an error in the value at a path such as receivers[0].title, for those who can tell only after the reading.
+// Where the value was not given, its place is that of what it should stand in.
+func (c *Config) Mistake(path, format string, args ...any) *Error {
+	e := mistake(c.at, path, format, args...)
+	e.File = c.Path
+	e.clip()
+	return e
+}
+
 // Errors are all mistakes of one configuration, in the order of the file.
 type Errors []*Error
 

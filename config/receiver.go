@@ -21,18 +21,22 @@ type Receiver struct {
 	// Targets limits the receiver to targets by name or by a pattern such as shop-*; empty is all.
 	Targets []string `yaml:"targets"`
 	// Layers limits the receiver to incidents that one of these layers is suspected of; empty is all.
-	Layers []string `yaml:"layers"`
+	Layers []Layer `yaml:"layers"`
 	// Group tells targets that fail for the same reason in one message; default true for people (slack, email, and the
 	// webhook formats pagerduty and opsgenie), false for programs.
 	Group *bool `yaml:"group"`
-	// Repeat is after what time an incident that is still open is told again; default never.
+	// Repeat is after what time an incident that is still open is told again, at least 1m; default never.
 	Repeat Duration `yaml:"repeat"`
 	// Drill tells drills to this receiver too; default true.
 	Drill *bool `yaml:"drill"`
-	// Title replaces the first line of a message: a Go text/template; see notify.Message for what it can name.
+	// Title replaces the first line of a message (alertmanager: the annotation summary): a Go text/template; see
+	// notify.Message for what it can name. Programs (exec, the webhook format json) get data, and have none.
 	Title Template `yaml:"title"`
-	// Text replaces the message's own words below the title.
+	// Text replaces the message's own words below the title (alertmanager: the annotation description).
 	Text Template `yaml:"text"`
+
+	// digest tells one content of the files that it names from another.
+	digest string
 }
 
 // ForPeople tells that messages end before people, who want few, and not in a program, which wants all.
@@ -83,7 +87,7 @@ type Slack struct {
 type Alertmanager struct {
 	// URLs of all instances, as http://10.0.0.5:9093, with a path prefix if there is one.
 	URLs []URL `yaml:"urls"`
-	// Labels are added to each alert.
+	// Labels are added to each alert, beside alertname, target and incident; severity is always none in drills.
 	Labels map[string]string `yaml:"labels"`
 	// BasicAuth sends a user name and a password.
 	BasicAuth *BasicAuth `yaml:"basic_auth"`
@@ -99,8 +103,8 @@ type Alertmanager struct {
 
 // Webhook is a URL that takes JSON by POST.
 type Webhook struct {
-	// URL as ${VARIABLE} or, when it holds no secret, as it is. The formats pagerduty and opsgenie know their own.
-	URL Secret `yaml:"url"`
+	// URL as ${VARIABLE} or, when it holds no secret, as it is; default for pagerduty and opsgenie their public one.
+	URL Secret `yaml:"url" config:"clear"`
 	// URLFile holds the URL.
 	URLFile string `yaml:"url_file"`
 	// Format of the body: json (the event stream's, signed as Standard Webhooks say), pagerduty (Events API v2) or opsgenie
@@ -142,11 +146,11 @@ type Email struct {
 	Server Address `yaml:"server"`
 	// TLS is starttls, tls (from the first byte) or none; default starttls.
 	TLS MailTLS `yaml:"tls"`
-	// From is the sender's address.
+	// From is the sender's address (RFC 5322), a name before it if wanted.
 	From string `yaml:"from"`
 	// To are the recipients' addresses.
 	To []string `yaml:"to"`
-	// Username for authentication; none without it.
+	// Username for authentication; none without it. It is not sent in clear text but to this machine itself.
 	Username string `yaml:"username"`
 	// Password as ${VARIABLE}.
 	Password Secret `yaml:"password"`

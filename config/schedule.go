@@ -10,7 +10,7 @@ import (
 	"github.com/robfig/cron/v3"
 )
 
-// Schedule says when a target is probed. The zero value means "not given".
+// Schedule says when something comes again: a round of a target, a maintenance. The zero value means "not given".
 type Schedule struct {
 	// Spec is the text as it was given.
 	Spec string
@@ -116,3 +116,54 @@ func (s Schedule) Interval(now time.Time) time.Duration {
 	first := s.Cron.Next(now)
 	return s.Cron.Next(first).Sub(first)
 }
+
+// zoned is a cron schedule that is meant in one zone, whatever the zone of the time that it is asked with. One with
+// CRON_TZ= keeps its own.
+type zoned struct {
+	cron.Schedule
+	zone *time.Location
+}
+
+// Next implements cron.Schedule.
+func (z zoned) Next(t time.Time) time.Time { return z.Schedule.Next(t.In(z.zone)) }
+
+// in fixes the zone in which the fields of a cron schedule are meant.
+func (s *Schedule) in(zone *time.Location) {
+	if s.Cron != nil {
+		s.Cron = zoned{s.Cron, zone}
+	}
+}
+
+// OptionalSchedule is a cron schedule that can be switched off. The zero value is off.
+type OptionalSchedule struct{ Schedule }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *OptionalSchedule) UnmarshalText(b []byte) error {
+	if string(b) == "off" {
+		*s = OptionalSchedule{}
+		return nil
+	}
+	var x Schedule
+	if err := x.UnmarshalText(b); err != nil {
+		return fmt.Errorf("%w, or off", err)
+	}
+	if x.Every > 0 {
+		return fmt.Errorf("%q %s, or off", x.Spec, wantCron)
+	}
+	s.Schedule = x
+	return nil
+}
+
+// wantCron is what is wrong with an @every schedule where a fixed time is wanted: it would begin anew with each start.
+const wantCron = "has no fixed time, expected cron with 5 or 6 fields such as 0 10 * * 1"
+
+// MarshalText implements encoding.TextMarshaler.
+func (s OptionalSchedule) MarshalText() ([]byte, error) {
+	if s.Off() {
+		return []byte("off"), nil
+	}
+	return s.Schedule.MarshalText()
+}
+
+// Off tells that there is none.
+func (s OptionalSchedule) Off() bool { return s.IsZero() }

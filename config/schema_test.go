@@ -52,6 +52,9 @@ func generateSchema(t *testing.T) []byte {
 	s.Title = "whichlayer configuration"
 	s.PatternProperties = map[string]*jsonschema.Schema{"^x-": {Description: "Not read: a place for anchors."}}
 	require(s, s.Definitions)
+	for _, name := range []string{"Webhook", "Watchdog"} { // a URL that may stand there as it is
+		s.Definitions[name].Properties.Value("url").Pattern = `\$\{|^https?://.+`
+	}
 	b, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +68,8 @@ func require(root *jsonschema.Schema, defs jsonschema.Definitions) {
 	for name, keys := range map[string][]string{
 		"Target": {"name", "front"}, "Endpoint": {"url"}, "Backend": {"url"}, "Hop": {"name", "role", "address"},
 		"Control": {"name", "address"}, "Receiver": {"name"}, "Exec": {"command"}, "BasicAuth": {"username"},
-		"ForwardProxy": {"address"}, "JSONCheck": {"path"},
+		"ForwardProxy": {"address"}, "JSONCheck": {"path"}, "Alertmanager": {"urls"}, "Email": {"server", "from", "to"},
+		"Maintenance": {"name", "schedule", "duration"},
 	} {
 		defs[name].Required = keys
 	}
@@ -81,6 +85,8 @@ func scalarSchema(t reflect.Type) *jsonschema.Schema {
 		return orVariable(`([0-9]+(\.[0-9]*)?(ns|us|ms|s|m|h))+`)
 	case reflect.TypeFor[Interval]():
 		return orVariable(`off|([0-9]+(\.[0-9]*)?(ns|us|ms|s|m|h))+`)
+	case reflect.TypeFor[Size]():
+		return orVariable(`[0-9]+ *(KiB|MiB|GiB|TiB)`)
 	case reflect.TypeFor[Address]():
 		return orVariable(`[^:]+:[0-9]+|\[[0-9a-fA-F:.%a-z]+\]:[0-9]+`)
 	case reflect.TypeFor[URL]():
@@ -92,7 +98,7 @@ func scalarSchema(t reflect.Type) *jsonschema.Schema {
 	case reflect.TypeFor[Secret]():
 		return &jsonschema.Schema{Type: "string", Pattern: `\$\{[A-Za-z_][A-Za-z0-9_]*\}`}
 	case reflect.TypeFor[Prefix](), reflect.TypeFor[netip.Addr](), reflect.TypeFor[Regexp](), reflect.TypeFor[JSONPath](),
-		reflect.TypeFor[Zone](), reflect.TypeFor[Schedule]():
+		reflect.TypeFor[Zone](), reflect.TypeFor[Schedule](), reflect.TypeFor[OptionalSchedule](), reflect.TypeFor[Template]():
 		return &jsonschema.Schema{Type: "string"}
 	}
 	if words := wordsOf(t); len(words) > 0 {
@@ -133,7 +139,7 @@ func TestEveryKeyIsDescribed(t *testing.T) {
 	for name, def := range defs {
 		check(name, def)
 	}
-	if n < 80 {
+	if n < 130 {
 		t.Errorf("%d keys were looked at, expected all", n)
 	}
 }
@@ -218,6 +224,13 @@ func TestSchemaRefuses(t *testing.T) {
 		"duration":         target + "heldopen: 10",
 		"address":          target + "controls: [{name: a, address: a.example}]",
 		"clear secret":     target + "receivers: [{name: a, slack: {channel: b, token: xoxb-1}}]",
+		"clear key":        target + "receivers: [{name: a, webhook: {format: pagerduty, key: b}}]",
+		"webhook URL":      target + "receivers: [{name: a, webhook: {url: hooks.example}}]",
+		"format":           target + "receivers: [{name: a, webhook: {url: 'https://a.example/', format: xml}}]",
+		"layer":            target + "receivers: [{name: a, exec: {command: [/bin/true]}, layers: [router]}]",
+		"no recipient":     target + "receivers: [{name: a, email: {server: 'a:25', from: a@b.example}}]",
+		"size":             target + "retention: {size: 2GB}",
+		"maintenance":      target + "maintenance: [{name: a, schedule: '0 2 * * 0'}]",
 		"transition":       target + "receivers: [{name: a, exec: {command: [/bin/true]}, on: [closed]}]",
 		"IP version":       "targets: [{name: a, front: {url: 'https://a.example/', ip_version: 5}}]",
 		"status":           "targets: [{name: a, front: {url: 'https://a.example/'}, expect: {status: [ok]}}]",

@@ -27,6 +27,17 @@ func loadExample(t *testing.T, name string) *Config {
 	return c
 }
 
+func receiver(t *testing.T, c *Config, name string) *Receiver {
+	t.Helper()
+	for i := range c.Receivers {
+		if c.Receivers[i].Name == name {
+			return &c.Receivers[i]
+		}
+	}
+	t.Fatalf("no receiver %q", name)
+	return nil
+}
+
 // TestSecretsNeverPrint prints a configuration full of secrets in every way that a program does by accident.
 func TestSecretsNeverPrint(t *testing.T) {
 	c := loadExample(t, "full.yaml")
@@ -35,9 +46,13 @@ func TestSecretsNeverPrint(t *testing.T) {
 		c.Receivers[2].Slack.WebhookURL.Reveal(), c.Receivers[3].Slack.Token.Reveal(),
 		c.Targets[0].Front.Request.BasicAuth.Password.Reveal(), c.Targets[0].Backends[1].Request.BearerToken.Reveal(),
 		c.Targets[1].Front.Request.BearerToken.Reveal(), c.Targets[1].Front.ForwardProxy.BasicAuth.Password.Reveal(),
+		receiver(t, c, "alertmanager").Alertmanager.BasicAuth.Password.Reveal(),
+		receiver(t, c, "tickets").Webhook.URL.Reveal(), receiver(t, c, "tickets").Webhook.Secret.Reveal(),
+		receiver(t, c, "on-call").Webhook.Key.Reveal(), receiver(t, c, "second-line").Webhook.Key.Reveal(),
+		receiver(t, c, "mail").Email.Password.Reveal(), c.Watchdog.URL.Reveal(),
 	}
 	for i, s := range secrets {
-		if !strings.Contains(s, "from-file") && !strings.Contains(s, "from-variable") {
+		if s != signingSecret && !strings.Contains(s, "from-file") && !strings.Contains(s, "from-variable") {
 			t.Fatalf("secret %d was not read: %q", i, s)
 		}
 	}
@@ -76,6 +91,13 @@ func TestSecretsNeverPrint(t *testing.T) {
 		t.Fatal(err)
 	}
 	texts["redacted"] = string(r)
+	for _, x := range c.Receivers {
+		for verb := range texts {
+			if verb[0] == '%' {
+				texts[verb] += fmt.Sprintf(verb, x.Alertmanager) + fmt.Sprintf(verb, x.Webhook) + fmt.Sprintf(verb, x.Email)
+			}
+		}
+	}
 	for how, text := range texts {
 		if len(text) < 100 {
 			t.Errorf("%s printed only %q", how, text)
@@ -113,8 +135,8 @@ func TestSecretFiles(t *testing.T) {
 			t.Errorf("%s: got %q, expected %q", what, pair[0], pair[1])
 		}
 	}
-	if n := len(c.Files); n != 7 {
-		t.Errorf("%d files are recorded, expected 7: %q", n, c.Files)
+	if n := len(c.Files); n != 11 {
+		t.Errorf("%d files are recorded, expected 11: %q", n, c.Files)
 	}
 }
 
@@ -125,6 +147,7 @@ func TestPublicSecretFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		c, err := Parse(filepath.Join(dir, "w.yaml"), []byte(`
+state: .
 targets: [{name: a, front: {url: https://a.example/}, backend: {url: http://b.example/}}]
 receivers: [{name: b, slack: {channel: c, token_file: slack.token}}]
 `))

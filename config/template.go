@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"text/template"
+	syntax "text/template/parse"
 )
 
 // Template is a Go text/template. The loader checks its syntax; whether it names what there is, only its user can tell,
-// who finds where it stands in Config.Place.
+// who reports what it does not with [Config.Mistake].
 type Template struct{ text string }
 
 // NewTemplate makes a template of a text; an empty one is none.
@@ -22,8 +22,11 @@ func (t Template) String() string { return t.text }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (t *Template) UnmarshalText(b []byte) error {
-	if _, err := template.New("").Parse(string(b)); err != nil {
-		return fmt.Errorf("is not a template: %s", strings.TrimPrefix(err.Error(), "template: "))
+	const name = "line" // errors then begin with line:NUMBER:
+	tree := syntax.New(name)
+	tree.Mode = syntax.SkipFuncCheck // which functions there are, only the user knows
+	if _, err := tree.Parse(string(b), "", "", map[string]*syntax.Tree{}); err != nil {
+		return fmt.Errorf("this is not a Go text/template: line %s", strings.TrimPrefix(err.Error(), "template: "+name+":"))
 	}
 	t.text = string(b)
 	return nil
@@ -66,4 +69,10 @@ func (s Size) MarshalText() ([]byte, error) {
 		}
 	}
 	return []byte(strconv.FormatInt(int64(s)/1024, 10) + "KiB"), nil
+}
+
+// String is the size with its unit.
+func (s Size) String() string {
+	b, _ := s.MarshalText()
+	return string(b)
 }

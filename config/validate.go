@@ -29,10 +29,18 @@ func (l *loader) validate() {
 			continue
 		}
 		l.name(child(path, "name"), c.Targets[i].Name, names)
+		if c.Targets[i].Name == selfTarget {
+			l.failAt(child(path, "name"), "the name is taken by incidents of the prober's own, expected another one")
+		}
 		l.target(path, &c.Targets[i])
 	}
 	l.receivers(names)
+	l.upkeep(names)
 }
+
+// selfTarget is what incidents of the prober's own are charged to, so that no target may be called so; see
+// alert.SelfTarget.
+const selfTarget = "whichlayer itself"
 
 // require reports a value that is not given.
 func (l *loader) require(path, what string) bool {

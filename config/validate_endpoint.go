@@ -110,17 +110,6 @@ func (l *loader) together(path, a, b string) {
 	}
 }
 
-// ours are headers that the prober writes itself, with what to use in their place.
-var ours = map[string]string{
-	"Host":              "request.host",
-	"Content-Length":    "request.body",
-	"Transfer-Encoding": "request.body",
-	"Connection":        "heldopen",
-}
-
-// secretHeaders usually carry credentials.
-var secretHeaders = []string{"Authorization", "Proxy-Authorization", "Cookie", "X-Api-Key"}
-
 func (l *loader) request(path string, r *Request) {
 	if at := child(path, "method"); l.given(at) && !l.failed(at) {
 		l.method(at, r.Method)
@@ -131,17 +120,11 @@ func (l *loader) request(path string, r *Request) {
 	l.onlyOne(path, "basic_auth", "bearer_token")
 	l.onlyOne(path, "basic_auth", "bearer_token_file")
 	l.basicAuth(child(path, "basic_auth"), r.BasicAuth)
-	canonical := map[string]string{}
-	for _, name := range sortedKeys(r.Headers) {
-		at := child(child(path, "headers"), name)
-		l.header(at, name, r.Headers[name])
-		key := http.CanonicalHeaderKey(name)
-		if before, twice := canonical[key]; twice {
-			l.failAt(at, "the header is given before as %s", before)
-		}
-		canonical[key] = name
-		if key == "Authorization" && (r.BasicAuth != nil || l.given(child(path, "bearer_token")) || r.BearerTokenFile != "") {
-			l.failAt(at, "basic_auth or bearer_token is given too, expected one of them")
+	l.headers(child(path, "headers"), r.Headers, requestHeaders)
+	for name := range r.Headers {
+		token := l.given(child(path, "bearer_token")) || r.BearerTokenFile != ""
+		if http.CanonicalHeaderKey(name) == "Authorization" && (r.BasicAuth != nil || token) {
+			l.failAt(child(child(path, "headers"), name), "basic_auth or bearer_token is given too, expected one of them")
 		}
 	}
 }
@@ -154,21 +137,6 @@ func (l *loader) method(path, m string) {
 		l.failAt(path, "CONNECT is no request to an endpoint, expected forward_proxy")
 	case m != upper && slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"}, upper):
 		l.failAt(path, "%s: methods are case-sensitive, expected %s", quote(m), upper)
-	}
-}
-
-func (l *loader) header(path, name, value string) {
-	key := http.CanonicalHeaderKey(name)
-	_, variable := l.written[path]
-	switch {
-	case !httpguts.ValidHeaderFieldName(name):
-		l.failAt(path, "%s is not a header's name", quote(name))
-	case !httpguts.ValidHeaderFieldValue(value):
-		l.failAt(path, "the value has characters that a header cannot carry")
-	case ours[key] != "":
-		l.failAt(path, "the prober writes this header itself, expected %s", ours[key])
-	case slices.Contains(secretHeaders, key) && !variable:
-		l.failAt(path, "a secret must not stand in this file, expected basic_auth, bearer_token_file or ${VARIABLE}")
 	}
 }
 

@@ -17,6 +17,15 @@ func (c *Config) Warnings() []string {
 	if !loopback(c.Listen) {
 		all = append(all, fmt.Sprintf("listen: %s can be reached from other machines, without a password", c.Listen))
 	}
+	if c.State == "" && len(c.Receivers) > 0 {
+		all = append(all, "state: none is given, so incidents and messages that wait are lost when the process ends")
+	}
+	for i := range c.Maintenance {
+		if m := &c.Maintenance[i]; m.overlaps(time.Now()) {
+			all = append(all, fmt.Sprintf("maintenance %q: it begins again before it ends, and may go on for longer than its "+
+				"duration of %s; is a field of its schedule * that should be 0?", m.Name, brief(m.Duration.Std())))
+		}
+	}
 	for i := range c.Targets {
 		t := &c.Targets[i]
 		for _, w := range t.warnings() {
@@ -59,6 +68,11 @@ func loopback(listen string) bool {
 	if err != nil {
 		return false
 	}
+	return loopbackHost(host)
+}
+
+// loopbackHost tells whether a host is this machine itself.
+func loopbackHost(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }

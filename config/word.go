@@ -53,6 +53,19 @@ func (Transition) words() []string {
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (t *Transition) UnmarshalText(b []byte) error { return oneOf(t, b, "transition") }
 
+// Layer is a part of the path to a service, which incidents are charged with; see probe.Layer, which has the same words.
+type Layer string
+
+func (Layer) words() []string {
+	return []string{"prober", "dns", "network", "host", "balancer", "proxy", "link", "backend"}
+}
+
+// Layers are all words that a receiver can ask for, from the prober outwards.
+func Layers() []string { return Layer("").words() }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (l *Layer) UnmarshalText(b []byte) error { return oneOf(l, b, "layer") }
+
 // ProxyProtocol is the version of the PROXY protocol header that is written first, if any.
 type ProxyProtocol string
 
