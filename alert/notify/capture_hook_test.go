@@ -43,8 +43,8 @@ func newHook(t *testing.T, tcpdump string) *hook {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.exec, err = NewExec(config.Exec{Command: []string{"/bin/sh", script}, Timeout: config.Duration(20 * time.Second),
-		Env: map[string]string{"CAPTURE_DIR": h.dir, "CAPTURE_AFTER": "0", "HOOK_ARGS": h.args}}, time.UTC, discard())
+	h.exec, err = NewExec(config.Receiver{Name: "capture", Exec: &config.Exec{Command: []string{"/bin/sh", script}, Timeout: config.Duration(20 * time.Second),
+		Env: map[string]string{"CAPTURE_DIR": h.dir, "CAPTURE_AFTER": "0", "HOOK_ARGS": h.args}}}, Setting{Zone: time.UTC, Log: discard()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,14 +3,13 @@ package notify
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/whichlayer/whichlayer/alert"
@@ -32,21 +31,27 @@ const (
 // The program runs in a process group of its own, which is killed at the timeout. It is never run twice for a message,
 // unless it could not be started: a program that ran may have done half of its work.
 type Exec struct {
-	command []string
-	env     []string
-	timeout time.Duration
-	loc     *time.Location
-	log     *slog.Logger
+	command  []string
+	env      []string
+	timeout  time.Duration
+	receiver string
+	setting  Setting
+	wording  wording
 }
 
 var _ alert.Notifier = (*Exec)(nil)
 
 // NewExec prepares a notifier; it does not look for the program, which may be installed later.
-func NewExec(cfg config.Exec, loc *time.Location, log *slog.Logger) (*Exec, error) {
+func NewExec(r config.Receiver, s Setting) (*Exec, error) {
+	cfg := r.Exec
 	if len(cfg.Command) == 0 || !filepath.IsAbs(cfg.Command[0]) {
 		return nil, errors.New("command must begin with an absolute path")
 	}
-	e := &Exec{command: cfg.Command, timeout: cfg.Timeout.Std(), loc: loc, log: log}
+	w, err := newWording(r, s.Log)
+	if err != nil {
+		return nil, err
+	}
+	e := &Exec{command: cfg.Command, timeout: cfg.Timeout.Std(), receiver: r.Name, setting: s, wording: w}
 	if e.timeout <= 0 {
 		e.timeout = execTimeout
 	}
@@ -59,7 +64,8 @@ func NewExec(cfg config.Exec, loc *time.Location, log *slog.Logger) (*Exec, erro
 
 // Notify implements alert.Notifier.
 func (e *Exec) Notify(ctx context.Context, n alert.Notification) error {
-	input, err := json.Marshal(e.input(n))
+	m := newMessage(n, e.receiver, e.setting)
+	input, err := jsonText(newPayload(n, m, e.wording))
 	if err != nil {
 		return permanent("encode the event: %w", err)
 	}
@@ -67,9 +73,9 @@ func (e *Exec) Notify(ctx context.Context, n alert.Notification) error {
 	defer cancel()
 	var out limited
 	cmd := exec.CommandContext(ctx, e.command[0], e.command[1:]...)
-	cmd.Stdin = bytes.NewReader(append(input, '\n'))
+	cmd.Stdin = strings.NewReader(input + "\n")
 	cmd.Stdout, cmd.Stderr = &out, &out
-	cmd.Env = append(environment(n), e.env...)
+	cmd.Env = append(environment(n, m), e.env...)
 	cmd.Dir = "/"
 	cmd.WaitDelay = waitDelay
 	ownGroup(cmd)
@@ -86,50 +92,44 @@ func (e *Exec) Notify(ctx context.Context, n alert.Notification) error {
 	if err != nil {
 		return permanent("run %q: %w; it said: %q", e.command[0], err, clip(out.String(), 2000))
 	}
-	e.log.Debug("program ran", "command", e.command[0], "output", clip(out.String(), maxOutput))
+	e.setting.Log.Debug("program ran", "command", e.command[0], "output", clip(out.String(), maxOutput))
 	return nil
 }
 
-// input is the event with what the texts of a message say.
-type input struct {
-	alert.Event
-	Headline      string    `json:"headline"`
-	Sentence      string    `json:"sentence"`
-	Began         string    `json:"began"`
-	Ended         string    `json:"ended,omitempty"`
-	Lasted        string    `json:"lasted"`
-	CaptureFilter string    `json:"capture_filter"`
-	DisplayFilter string    `json:"display_filter"`
-	ServiceFilter string    `json:"service_filter"`
-	LogFrom       time.Time `json:"log_from"`
-	LogTo         time.Time `json:"log_to"`
-}
+// maxVariable bounds a variable, in characters: the kernel refuses to start a program with one of 128 KiB.
+const maxVariable = 16000
 
-func (e *Exec) input(n alert.Notification) input {
-	from, to := n.LogRange()
-	return input{n.Event, n.Headline(), n.Sentence(), n.Began(e.loc), n.Ended(e.loc), n.Lasted(),
-		n.CaptureFilter(), n.DisplayFilter(), n.ServiceFilter(), from, to}
-}
-
-// environment is for scripts without a JSON reader. Unknown times are empty.
-func environment(n alert.Notification) []string {
-	i, v := n.Event.Incident, n.Event.Verdict
-	words := alert.VerdictWords(*v)
+// environment is for scripts without a JSON reader. What is not known is empty, and so is what is not so.
+func environment(n alert.Notification, m Message) []string {
+	var names []string
+	for _, x := range m.Members {
+		names = append(names, x.Target)
+	}
 	vars := [][2]string{
-		{"EVENT", string(n.Transition)}, {"TARGET", n.Event.Target}, {"STATE", string(v.State)}, {"LAYER", string(v.Layer)},
-		{"CAUSE", string(v.Cause)}, {"CONFIDENCE", string(v.Confidence)}, {"INCIDENT", i.ID},
-		{"STARTS_AFTER", stamp(i.StartsAfter)}, {"STARTS_BEFORE", stamp(&i.StartsBefore)},
-		{"ENDS_AFTER", stamp(i.EndsAfter)}, {"ENDS_BEFORE", stamp(i.EndsBefore)},
-		{"HEADLINE", n.Headline()}, {"MEANS", words.Means}, {"NEXT", words.Next}, {"CAPTURE_FILTER", n.CaptureFilter()}, {"SERVICE_FILTER", n.ServiceFilter()},
+		{"EVENT", m.Transition}, {"TARGET", m.Target}, {"STATE", m.State}, {"LAYER", m.Layer}, {"CAUSE", m.Cause}, {"CONFIDENCE", m.Confidence},
+		{"INCIDENT", m.Incident}, {"MEMBERS", strings.Join(names, "\n")},
+		{"DRILL", yes(n.Drill)}, {"REMINDER", yes(n.Reminder)}, {"WHOLE", yes(n.Whole)}, {"DURABILITY_DEGRADED", yes(n.Degraded)},
+		{"STARTS_AFTER", m.StartsAfter}, {"STARTS_BEFORE", m.StartsBefore}, {"ENDS_AFTER", m.EndsAfter}, {"ENDS_BEFORE", m.EndsBefore},
+		{"LOG_FROM", m.LogFrom}, {"LOG_TO", m.LogTo},
+		{"HEADLINE", m.Headline}, {"MEANS", m.Means}, {"NEXT", m.Next}, {"ASK", m.Ask},
+		{"CAPTURE_FILTER", m.CaptureFilter}, {"SERVICE_FILTER", m.ServiceFilter},
 	}
 	env := []string{"PATH=" + os.Getenv("PATH")}
 	for _, p := range vars {
-		// A NUL would make the start fail; nothing honest has one.
-		env = append(env, "WHICHLAYER_"+p[0]+"="+string(bytes.ReplaceAll([]byte(p[1]), []byte{0}, nil)))
+		// clip drops control characters, of which a NUL would make the start fail; nothing honest has one.
+		env = append(env, "WHICHLAYER_"+p[0]+"="+clip(p[1], maxVariable))
 	}
 	return env
 }
 
+func yes(b bool) string {
+	if b {
+		return "1"
+	}
+	return ""
+}
+
+// stamp is for programs; what is not known is empty.
 func stamp(t *time.Time) string {
 	if t == nil {
 		return ""

@@ -38,8 +38,8 @@ func (s *script) make(t *testing.T, timeout time.Duration) *Exec {
 	if err := os.WriteFile(path, []byte(s.body+"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	e, err := NewExec(config.Exec{Command: []string{"/bin/sh", path, "fixed; echo argument"}, Timeout: config.Duration(timeout),
-		Env: map[string]string{"OUT": s.dir}}, berlin(), discard())
+	e, err := NewExec(config.Receiver{Name: "hook", Exec: &config.Exec{Command: []string{"/bin/sh", path, "fixed; echo argument"},
+		Timeout: config.Duration(timeout), Env: map[string]string{"OUT": s.dir}}}, Setting{Zone: berlin(), Log: discard()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,12 +168,12 @@ func TestExecErrors(t *testing.T) {
 	if !errors.As(err, &permanent) || !strings.Contains(err.Error(), "exit status 7") || len(err.Error()) > 3000 {
 		t.Errorf("%.300v", err)
 	}
-	missing, _ := NewExec(config.Exec{Command: []string{"/no/such/program"}}, time.UTC, discard())
+	missing, _ := NewExec(config.Receiver{Exec: &config.Exec{Command: []string{"/no/such/program"}}}, Setting{Zone: time.UTC, Log: discard()})
 	if err := missing.Notify(t.Context(), sample(config.Opened)); err == nil || errors.As(err, &permanent) {
 		t.Errorf("a program that is not there may come: %v", err)
 	}
 	for _, command := range [][]string{nil, {"relative"}, {""}} {
-		if _, err := NewExec(config.Exec{Command: command}, time.UTC, discard()); err == nil {
+		if _, err := NewExec(config.Receiver{Exec: &config.Exec{Command: command}}, Setting{Zone: time.UTC, Log: discard()}); err == nil {
 			t.Errorf("command %q was taken", command)
 		}
 	}

@@ -49,6 +49,10 @@ func New(r config.Receiver, s Setting) (alert.Notifier, error) {
 		return NewSlack(r, s)
 	case r.Alertmanager != nil:
 		return NewAlertmanager(r, s)
+	case r.Webhook != nil:
+		return NewWebhook(r, s)
+	case r.Email != nil:
+		return NewEmail(r, s)
 	case r.Exec != nil:
 		return NewExec(r, s)
 	}
