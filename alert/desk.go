@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -279,6 +280,18 @@ func (d *Desk) Restore(ctx context.Context, saved *Saved, store Store) {
 		t := Trouble{Cause: probe.CauseStateLost}
 		d.Begin(t, saved.Trouble)
 		d.End(t) // from now on it is kept again
+	}
+}
+
+// Checkpoint keeps where every target's detection stands, before the process ends.
+func (d *Desk) Checkpoint() {
+	d.mu.Lock()
+	seats := maps.Clone(d.targets)
+	d.mu.Unlock()
+	for name, s := range seats {
+		s.mu.Lock()
+		d.pass(Entry{At: s.ended, Batch: Batch{State: map[string][]byte{keySeat + name: s.checkpoint()}}}, nil)
+		s.mu.Unlock()
 	}
 }
 

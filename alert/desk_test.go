@@ -168,7 +168,7 @@ func TestDeskTakesManyTargetsAtOnce(t *testing.T) {
 // TestEventContract holds the JSON against what other programs were promised.
 func TestEventContract(t *testing.T) {
 	w := &world{rand: rand.New(rand.NewPCG(1, 1)), every: 10 * time.Second, heldOpen: true}
-	w.outages = []outage{{span{epoch.Add(time.Minute), epoch.Add(3 * time.Minute)}, frozen_, 1}}
+	w.outages = []outage{{span: span{epoch.Add(time.Minute), epoch.Add(3 * time.Minute)}, mechanism: frozen_, share: 1}}
 	s := newStory(t, defaultDetect)
 	w.run(epoch.Add(10*time.Minute), defaultDetect, s.saw)
 	for kind, want := range map[Kind][]string{

@@ -164,6 +164,11 @@ func (d *Dispatcher) Take(e Entry) {
 	d.flush(e.Batch, len(e.Events) > 0)
 }
 
+// Keep keeps a value for the next process under a key of its own; nil deletes it.
+func (d *Dispatcher) Keep(key string, value []byte) {
+	d.keeper.Put(Batch{State: map[string][]byte{key: value}}, false)
+}
+
 // flush hands what changed to the keeper. The lock is held, so that what belongs together is put in together, and in order.
 func (d *Dispatcher) flush(more Batch, urgent bool) {
 	b := d.outbox.Flush()

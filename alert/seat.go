@@ -150,9 +150,27 @@ func (s *seat) restore(ctx context.Context, data []byte, store Store, now time.T
 	}
 	s.ended, s.kept = saved.Ended, saved.Ended
 	if i := s.tracker.s.Incident; i != nil {
-		return saved.Ended, s.recall(ctx, saved.Tracker, store, i.StartsBefore, now)
+		if err := s.recall(ctx, saved.Tracker, store, i.StartsBefore, now); err != nil {
+			return time.Time{}, err
+		}
 	}
-	return saved.Ended, nil
+	err = s.repeat(ctx, store, saved.Ended, now)
+	return s.ended, err
+}
+
+// repeat goes through the rounds that were kept after the last checkpoint. Nothing happened in them, or there would be a
+// later one, but they say when all was well.
+func (s *seat) repeat(ctx context.Context, store Store, since, now time.Time) error {
+	rounds, err := store.Rounds(ctx, s.cfg.Name, since, now, historyLimit)
+	if err != nil {
+		return fmt.Errorf("the last rounds of %q cannot be read: %w", s.cfg.Name, err)
+	}
+	for i := range rounds {
+		s.tracker.Observe(&rounds[i].Result, rounds[i].Verdict)
+		s.certs.Observe(&rounds[i].Result, rounds[i].Verdict)
+		s.ended = later(s.ended, rounds[i].Result.Ended)
+	}
+	return nil
 }
 
 // recall gives the tracker the rounds of the incident that goes on.

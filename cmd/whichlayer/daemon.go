@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"log/slog"
 	"os"
+	"reflect"
 	"sync/atomic"
 	"time"
 
@@ -14,7 +16,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/whichlayer/whichlayer/alert"
-	"github.com/whichlayer/whichlayer/alert/notify"
 	"github.com/whichlayer/whichlayer/config"
 	"github.com/whichlayer/whichlayer/probe"
 )
@@ -34,14 +35,16 @@ const roundGrace = 5 * time.Second
 //	                        Result ------ judge ----------> desk (verdict, incident)
 //	                          |                               |
 //	                 metrics, recorder                        +---> events (one queue, one writer)
-//	                          |                               '---> dispatcher (a queue and a goroutine a receiver)
-//	     web: /metrics /-/healthy /-/ready
+//	                                                          v
+//	                       drills, watchdog --------> dispatcher (outbox, a goroutine a receiver) <---> state (SQLite)
+//	                                                          v
+//	     web: /metrics /-/healthy /-/ready /-/drill       notifiers
 //
 // What looks ends first: the scheduler, then the loops with the rounds that are running. What tells ends after it, so
 // that the last results are still written and delivered.
 //
 //nolint:funlen // the wiring is one straight line, to be read from top to bottom
-func runDaemon(ctx context.Context, f *runFlags, hup <-chan os.Signal, stdout io.Writer, log *slog.Logger) error {
+func runDaemon(ctx context.Context, f *runFlags, hup <-chan os.Signal, stdout io.Writer, log *slog.Logger) (err error) {
 	cfg, err := loadConfig(f.config)
 	if err != nil {
 		return err
@@ -60,20 +63,24 @@ func runDaemon(ctx context.Context, f *runFlags, hup <-chan os.Signal, stdout io
 	if err := recorder.Open(); err != nil {
 		return err
 	}
-	build := func(r config.Receiver) (alert.Notifier, error) {
-		return notify.New(r, notify.Setting{Zone: cfg.TimeZone.Std(), Log: log})
+	db, saved, err := openState(ctx, cfg.State, cfg.Retention, log)
+	if err != nil {
+		return err
 	}
-	dispatcher, err := alert.NewDispatcher(cfg.Receivers, build, log, reg)
+	defer func() { err = errors.Join(err, db.Close()) }()
+	dispatcher, err := alert.NewDispatcher(cfg, saved, db, notifierOf(cfg, log), log, reg)
 	if err != nil {
 		return err
 	}
 	metrics := probe.NewMetrics(reg)
 	metrics.Built(thisBuild().Version)
 	gaps := newGapCounter(metrics, log)
-	desk, err := alert.NewDesk(cfg, func(e alert.Event) { gaps.Saw(e); events.Emit(e) }, dispatcher.Send, log, reg)
+	desk, err := alert.NewDesk(cfg, func(e alert.Event) { gaps.Saw(e); events.Emit(e) }, dispatcher.Take, log, reg)
 	if err != nil {
 		return err
 	}
+	dispatcher.Watch(desk)
+	drills := newDrills(cfg, dispatcher, log)
 
 	// What looks.
 	looking, lookingCtx := errgroup.WithContext(ctx)
@@ -88,6 +95,8 @@ func runDaemon(ctx context.Context, f *runFlags, hup <-chan os.Signal, stdout io
 			return again
 		},
 		blind:  desk.Gap,
+		usual:  func(target string) []byte { return saved.State[keyUsual+target] },
+		learnt: func(target string, data []byte) { dispatcher.Keep(keyUsual+target, data) },
 		reseat: func(c *config.Config) { desk.Reload(c, time.Now(), config.Equal) },
 		ctx:    lookingCtx, hard: hard, members: map[string]*member{},
 	}
@@ -102,9 +111,10 @@ func runDaemon(ctx context.Context, f *runFlags, hup <-chan os.Signal, stdout io
 		if err != nil {
 			return err
 		}
-		if err := dispatcher.Reload(c.Receivers); err != nil {
+		if err := dispatcher.Reload(c); err != nil {
 			return err
 		}
+		drills.Configure(c)
 		for _, key := range needRestart(cfg, c, f.listen != "") {
 			log.Warn("a changed "+key+" takes effect at the next start", "config", c.Path)
 		}
@@ -112,7 +122,12 @@ func runDaemon(ctx context.Context, f *runFlags, hup <-chan os.Signal, stdout io
 		return nil
 	}
 	var ready atomic.Bool
-	web, err := listenWeb(cfg.Listen, webParts{gatherer: reg, log: log, stalled: stalled, ready: ready.Load, reload: reloader.Reload})
+	sick := func() string { return cmp.Or(stalled(), drills.Overdue(time.Now())) }
+	beat, err := watchdog(cfg, sick, log, reg)
+	if err != nil {
+		return err
+	}
+	web, err := listenWeb(cfg.Listen, webParts{gatherer: reg, log: log, sick: sick, ready: ready.Load, reload: reloader.Reload, drill: drills.Hold})
 	if err != nil {
 		return err
 	}
@@ -120,6 +135,8 @@ func runDaemon(ctx context.Context, f *runFlags, hup <-chan os.Signal, stdout io
 	// Go.
 	log.Info("whichlayer runs", "version", thisBuild().Version, "config", cfg.Path, "targets", len(cfg.Targets),
 		"receivers", len(cfg.Receivers), "listen", web.Address())
+	sayState(cfg, log)
+	desk.Restore(ctx, saved, db)
 	if err := reloader.install(cfg); err != nil {
 		return err
 	}
@@ -130,10 +147,14 @@ func runDaemon(ctx context.Context, f *runFlags, hup <-chan os.Signal, stdout io
 	telling.Go(func() error { return events.Run(tellingCtx) })
 	telling.Go(func() error { return recorder.Run(tellingCtx) })
 	telling.Go(func() error { return dispatcher.Run(tellingCtx) })
+	looking.Go(func() error { return trim(lookingCtx, db, log) })
+	looking.Go(func() error { return drills.Run(lookingCtx) })
+	looking.Go(func() error { return beat(lookingCtx) })
 	looking.Go(func() error { return web.Run(lookingCtx) })
 	looking.Go(func() error { return fleet.health.Run(lookingCtx) })
 	looking.Go(func() error { return fleet.names.Run(lookingCtx) })
 	looking.Go(func() error { return fleet.scheduler.Run(lookingCtx) })
+	looking.Go(func() error { return fleet.Learn(lookingCtx) })
 	looking.Go(func() error { return supervisor.Run(lookingCtx) })
 	looking.Go(func() error { return reloader.Run(lookingCtx, hup) })
 	ready.Store(true)
@@ -147,6 +168,7 @@ func runDaemon(ctx context.Context, f *runFlags, hup <-chan os.Signal, stdout io
 	defer time.AfterFunc(roundGrace, stopRounds).Stop()
 	err = looking.Wait()
 	fleet.Wait()
+	desk.Checkpoint()
 	stopTelling()
 	err = errors.Join(err, telling.Wait())
 	log.Info("whichlayer ended")
@@ -164,6 +186,12 @@ func newRegistry() *prometheus.Registry {
 func needRestart(running, next *config.Config, fixedListen bool) (keys []string) {
 	if !fixedListen && running.Listen != next.Listen {
 		keys = append(keys, "listen")
+	}
+	if running.State != next.State || running.Retention != next.Retention {
+		keys = append(keys, "state")
+	}
+	if !reflect.DeepEqual(running.Watchdog, next.Watchdog) {
+		keys = append(keys, "watchdog")
 	}
 	if running.TimeZone.Std().String() != next.TimeZone.Std().String() {
 		keys = append(keys, "timezone")

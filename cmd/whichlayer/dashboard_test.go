@@ -115,8 +115,13 @@ func dashboardRegistry(t *testing.T) (reg *prometheus.Registry, round func()) {
 	reg = newRegistry()
 	log := slog.New(slog.DiscardHandler)
 	newReloader("", log, reg).successful.Set(1)
-	if _, err := alert.NewDispatcher([]config.Receiver{{Name: "ops"}},
-		func(config.Receiver) (alert.Notifier, error) { return nil, nil }, log, reg); err != nil {
+	db, saved, err := openState(t.Context(), "", config.Retention{}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	if _, err := alert.NewDispatcher(&config.Config{Receivers: []config.Receiver{{Name: "ops"}}}, saved, db,
+		func(config.Receiver, alert.Memory) (alert.Notifier, error) { return nil, nil }, log, reg); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := alert.NewDesk(&config.Config{Targets: []config.Target{{Name: "orders"}, {Name: "shop"}}}, nil, nil, log, reg); err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"reflect"
 	"sync"
 	"time"
@@ -24,6 +25,9 @@ type fleet struct {
 	judge func(*probe.Result) time.Duration
 	// blind hears of a time between two rounds of a target in which this process did not run.
 	blind func(target string, g probe.Gap)
+	// usual is what an earlier process had learnt of a target, nil if nothing; learnt takes it from time to time.
+	usual  func(target string) []byte
+	learnt func(target string, data []byte)
 	// reseat hears of the new configuration when what left it has ended and what is new has not begun.
 	reseat func(*config.Config)
 
@@ -139,6 +143,7 @@ func (f *fleet) start(target *probe.Target) *member {
 		last = r.Ended
 		return f.judge(r)
 	}, func() { f.metrics.Skipped(cfg.Name) })
+	f.recall(target)
 	f.metrics.Expect(cfg)
 	f.progress.Beat(cfg, time.Now())
 	f.running.Go(func() {
@@ -162,6 +167,43 @@ func (f *fleet) runMember(ctx, hard context.Context, m *member) {
 	m.loop.run(ctx, hard)
 	end()
 	between.Wait()
+}
+
+// recall gives a target what an earlier process had learnt of it.
+func (f *fleet) recall(target *probe.Target) {
+	name := target.Config().Name
+	if data := f.usual(name); data != nil {
+		if err := target.RestoreBaseline(data); err != nil {
+			f.log.Warn("what is usual has to be learnt anew", "target", name, "error", err)
+		}
+	}
+}
+
+// learnEvery is how often what was learnt of the targets is kept.
+const learnEvery = 5 * time.Minute
+
+// Learn keeps what was learnt of the targets, from time to time until ctx ends and then once more.
+func (f *fleet) Learn(ctx context.Context) error {
+	tick := time.NewTicker(learnEvery)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+		f.mu.Lock()
+		members := maps.Clone(f.members)
+		f.mu.Unlock()
+		for name, m := range members {
+			data, err := m.target.Baseline()
+			if err != nil {
+				f.log.Warn("what is usual cannot be kept", "target", name, "error", err)
+				continue
+			}
+			f.learnt(name, data)
+		}
+	}
+	return nil
 }
 
 // startSpan is the time over which first rounds are spread.

@@ -30,9 +30,11 @@ connections and their history. SIGHUP also opens the file of --events anew.
 
 On the address listen: (127.0.0.1:9853) it serves
   /metrics     for Prometheus
-  /-/healthy   200 while every target makes progress, else 503 and the reason
+  /-/healthy   200 while every target makes progress and every receiver took a drill in the
+               last 8 days, else 503 and the reason
   /-/ready     200 once the configuration runs
   /-/reload    POST: read the configuration again
+  /-/drill     POST: send a made-up incident through every receiver
 
 Exit codes:
   0   ended by a signal, everything drained

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"html"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/whichlayer/whichlayer/alert"
 )
 
 // web serves /metrics, /-/healthy, /-/ready and /-/reload, or nothing when it is off.
@@ -24,12 +27,14 @@ type web struct {
 type webParts struct {
 	gatherer prometheus.Gatherer
 	log      *slog.Logger
-	// stalled gives the reason why this process is not healthy, or nothing.
-	stalled func() string
+	// sick gives the reason why this process is not healthy, or nothing.
+	sick func() string
 	// ready tells that the first configuration runs.
 	ready func() bool
 	// reload reads the configuration again.
 	reload func(context.Context) error
+	// drill sends a made-up incident through every receiver.
+	drill func(context.Context) []alert.Drill
 }
 
 // listenWeb opens the address at once, so that a taken port is known before anything starts.
@@ -45,7 +50,7 @@ func listenWeb(address string, p webParts) (*web, error) {
 		Handler:           http.NewCrossOriginProtection().Handler(p.handler()), // no web page of others makes us reload
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      60 * time.Second,
+		WriteTimeout:      drillTime + 15*time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
@@ -95,12 +100,13 @@ func (p webParts) handler() http.Handler {
 	mux.HandleFunc("GET /-/ready", p.isReady)
 	mux.HandleFunc("POST /-/reload", p.reloadNow)
 	mux.HandleFunc("PUT /-/reload", p.reloadNow)
+	mux.HandleFunc("POST /-/drill", p.drillNow)
 	mux.HandleFunc("GET /{$}", p.index)
 	return mux
 }
 
 func (p webParts) healthy(w http.ResponseWriter, _ *http.Request) {
-	if why := p.stalled(); why != "" {
+	if why := p.sick(); why != "" {
 		http.Error(w, why, http.StatusServiceUnavailable)
 		return
 	}
@@ -123,6 +129,18 @@ func (p webParts) reloadNow(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, "the new configuration runs")
 }
 
+// drillNow answers with a list, an element a receiver.
+func (p webParts) drillNow(w http.ResponseWriter, r *http.Request) {
+	results := p.drill(r.Context())
+	if results == nil {
+		results = []alert.Drill{}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(results); err != nil {
+		p.log.Debug("answer a drill", "error", err)
+	}
+}
+
 func (p webParts) index(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	fmt.Fprintf(w, `<!doctype html>
@@ -134,6 +152,7 @@ func (p webParts) index(w http.ResponseWriter, _ *http.Request) {
 <li><a href="-/healthy">/-/healthy</a>: do all targets make progress?
 <li><a href="-/ready">/-/ready</a>: does a configuration run?
 <li>POST /-/reload: read the configuration again
+<li>POST /-/drill: send a made-up incident through every receiver
 </ul>
 </html>
 `, html.EscapeString(thisBuild().String()))

@@ -11,20 +11,23 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/whichlayer/whichlayer/alert"
 )
 
 // parts are endpoints whose answers a test can set.
 func parts() webParts {
 	return webParts{
 		gatherer: prometheus.NewRegistry(), log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		stalled: func() string { return "" }, ready: func() bool { return true },
+		sick: func() string { return "" }, ready: func() bool { return true },
 		reload: func(context.Context) error { return nil },
+		drill:  func(context.Context) []alert.Drill { return []alert.Drill{{Receiver: "ops"}} },
 	}
 }
 
 func TestWebAnswers(t *testing.T) {
 	stalled, unready, refused := parts(), parts(), parts()
-	stalled.stalled = func() string { return "1 of 2 targets finished no round in time: orders" }
+	stalled.sick = func() string { return "1 of 2 targets finished no round in time: orders" }
 	unready.ready = func() bool { return false }
 	refused.reload = func(context.Context) error { return errors.New("whichlayer.yaml:1:1: nonsense") }
 	for _, tt := range []struct {
@@ -41,6 +44,8 @@ func TestWebAnswers(t *testing.T) {
 		{parts(), "PUT", "/-/reload", 200, "the new configuration runs"},
 		{parts(), "GET", "/-/reload", 405, ""},
 		{refused, "POST", "/-/reload", 500, "whichlayer.yaml:1:1: nonsense"},
+		{parts(), "POST", "/-/drill", 200, `"receiver":"ops"`},
+		{parts(), "GET", "/-/drill", 405, ""},
 		{parts(), "GET", "/metrics", 200, ""},
 		{parts(), "GET", "/", 200, `<a href="metrics">`},
 		{parts(), "GET", "/elsewhere", 404, ""},
