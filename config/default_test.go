@@ -135,12 +135,13 @@ func TestWarnings(t *testing.T) {
 		minimal + "timeouts: {connect: 3s}": {
 			`target "a": timeouts.connect: in 3s the last router's`,
 		},
-		minimal + "receivers: [{name: a, exec: {command: [/bin/sh]}}]":                             {"state: none is given"},
-		minimal + "receivers: [{name: a, exec: {command: [/bin/sh]}}]\nstate: .":                   nil,
-		minimal + "maintenance: [{name: a, schedule: '0 2 * * *', duration: 24h}]":                 nil,
-		minimal + "maintenance: [{name: a, schedule: '* 2 * * *', duration: 2h}]":                  {`maintenance "a": it begins again`},
-		"targets: [{name: a, front: {url: https://a.example/}}]":                                   {"no backend", "no via"},
-		"targets: [{name: a, front: {url: http://a.example/}, backend: {url: http://b.example/}}]": {"no via"},
+		minimal + "receivers: [{name: a, exec: {command: [/bin/sh]}}]":                                     {"state: none is given"},
+		minimal + "receivers: [{name: a, exec: {command: [/bin/sh]}}]\nstate: .":                           nil,
+		minimal + "maintenance: [{name: a, schedule: '0 2 * * *', duration: 24h}]":                         nil,
+		minimal + "timezone: Europe/Berlin\nmaintenance: [{name: a, schedule: '0 2 * * 0', duration: 2h}]": nil,
+		minimal + "maintenance: [{name: a, schedule: '* 2 * * *', duration: 2h}]":                          {`maintenance "a": it begins again`},
+		"targets: [{name: a, front: {url: https://a.example/}}]":                                           {"no backend", "no via"},
+		"targets: [{name: a, front: {url: http://a.example/}, backend: {url: http://b.example/}}]":         {"no via"},
 	} {
 		got := parse(t, text).Warnings()
 		if len(got) != len(want) {

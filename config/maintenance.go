@@ -48,12 +48,13 @@ func (m *Maintenance) lastBegin(t time.Time) (begin time.Time, ok bool) {
 	return begin, ok
 }
 
-// overlaps tells whether one of the next begins comes before the end of the one before it.
+// overlaps tells whether, as a rule, it begins again before it ends. Once in autumn it may: there is an hour twice.
 func (m *Maintenance) overlaps(now time.Time) bool {
 	if m.Schedule.Cron == nil {
 		return false
 	}
-	const looks = 100 // a week of hourly ones ends in less
+	const looks, rule = 100, 10
+	early := 0
 	begin := m.Schedule.Cron.Next(now)
 	for range looks {
 		next := m.Schedule.Cron.Next(begin)
@@ -61,9 +62,9 @@ func (m *Maintenance) overlaps(now time.Time) bool {
 			return false
 		}
 		if next.Sub(begin) < m.Duration.Std() {
-			return true
+			early++
 		}
 		begin = next
 	}
-	return false
+	return early > rule
 }
