@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/whichlayer/whichlayer/alert"
@@ -26,7 +27,8 @@ const (
 	// amAfter is how long the end of an alert is repeated, for an instance that was away.
 	amAfter = 15 * time.Minute
 	// amShown is how long an alert fires at least from when an instance first had it. An Alertmanager tells nobody of one
-	// that ends within its group_wait, so an outage that was over before the alert could be delivered would be lost.
+	// that ends within its group_wait (30 s), so an outage that was over before the alert could be delivered would be lost;
+	// and a second one, which waits for the first one's word (15 s), would tell it all again.
 	amShown = time.Minute
 	// amGrace is how long a message that one instance took waits for the others; the next repeat tells them.
 	amGrace = 2 * time.Second
@@ -46,8 +48,10 @@ type Alertmanager struct {
 	alerts    amSet
 	writer    amWriter
 	shown     time.Duration
-	soon      chan struct{}
-	log       *slog.Logger
+	// changed wakes Run, which then looks at the alerts and at whether an instance missed one.
+	changed chan struct{}
+	missed  atomic.Bool
+	log     *slog.Logger
 }
 
 var (
@@ -72,7 +76,7 @@ func newAlertmanager(r config.Receiver, s Setting, timeout time.Duration) (*Aler
 	if err != nil {
 		return nil, err
 	}
-	a := &Alertmanager{alerts: loadAlerts(s.Memory), shown: amShown, soon: make(chan struct{}, 1), log: s.Log,
+	a := &Alertmanager{alerts: loadAlerts(s.Memory), shown: amShown, changed: make(chan struct{}, 1), log: s.Log,
 		writer: amWriter{receiver: r.Name, setting: s, labels: cfg.Labels, words: words}}
 	client := NewHTTP(cfg.Roots, timeout, s.Version)
 	for _, u := range cfg.URLs {
@@ -146,14 +150,17 @@ func (a *Alertmanager) tell(ctx context.Context, some []*instance, id string) (f
 	}
 	if ok {
 		a.alerts.taken(ctx, time.Now(), id)
-	}
-	if ok && len(failed) > 0 {
-		select {
-		case a.soon <- struct{}{}:
-		default:
-		}
+		a.missed.CompareAndSwap(false, len(failed) > 0)
+		a.wake()
 	}
 	return failed, ok
+}
+
+func (a *Alertmanager) wake() {
+	select {
+	case a.changed <- struct{}{}:
+	default:
+	}
 }
 
 // body makes the request's body when it is an instance's turn: what is posted last is then the newest, too.

@@ -16,37 +16,43 @@ const amChunk = 200
 func (a *Alertmanager) Run(ctx context.Context) error {
 	began := time.Now()
 	for ctx.Err() == nil {
-		next := a.repeat(ctx, began)
-		timer := time.NewTimer(time.Until(next))
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		case <-a.soon:
-			timer.Reset(min(amSoon, time.Until(next)))
-			select {
-			case <-ctx.Done():
-			case <-timer.C:
-			}
-		}
-		timer.Stop()
+		next := time.Now().Add(amRepeat)
+		a.repeat(ctx, began)
+		a.pause(ctx, next)
 	}
 	return nil
 }
 
-// repeat tells all instances at once, so that a dead one delays no other, and returns when it wants to be called again.
-func (a *Alertmanager) repeat(ctx context.Context, began time.Time) (next time.Time) {
-	now := time.Now()
-	next = now.Add(amRepeat)
-	ids, end := a.alerts.due(ctx, now, a.shown)
-	if !end.IsZero() && end.Before(next) {
-		next = end
-	}
+// repeat tells all instances at once, so that a dead one delays no other.
+func (a *Alertmanager) repeat(ctx context.Context, began time.Time) {
+	ids := a.alerts.due(ctx, time.Now(), a.shown)
 	var wg sync.WaitGroup
 	for _, i := range a.instances {
 		wg.Go(func() { a.repeatTo(ctx, i, ids, began) })
 	}
 	wg.Wait()
-	return next
+}
+
+// pause returns when it is time to repeat: at the latest then, and earlier when an alert is due to end or an instance has
+// missed one.
+func (a *Alertmanager) pause(ctx context.Context, latest time.Time) {
+	for {
+		now := time.Now()
+		latest = a.alerts.soonest(now, a.shown, latest)
+		if soon := now.Add(amSoon); a.missed.Swap(false) && soon.Before(latest) {
+			latest = soon
+		}
+		timer := time.NewTimer(time.Until(latest))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+			return
+		case <-a.changed:
+			timer.Stop()
+		}
+	}
 }
 
 // repeatTo tells one instance all; the first failure ends that until the next time.

@@ -165,8 +165,8 @@ func (s *amSet) posts(now time.Time, shown time.Duration, ids ...string) []post 
 	return out
 }
 
-// due drops what need not be repeated any more, and returns the others in their order and when the next one ends.
-func (s *amSet) due(ctx context.Context, now time.Time, shown time.Duration) (ids []string, next time.Time) {
+// due drops what need not be repeated any more, and returns the others in their order.
+func (s *amSet) due(ctx context.Context, now time.Time, shown time.Duration) (ids []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, h := range s.held {
@@ -175,10 +175,19 @@ func (s *amSet) due(ctx context.Context, now time.Time, shown time.Duration) (id
 			continue
 		}
 		ids = append(ids, id)
-		if over, at := h.over(now, shown); !over && !at.IsZero() && (next.IsZero() || at.Before(next)) {
-			next = at
-		}
 	}
 	slices.Sort(ids)
-	return ids, next
+	return ids
+}
+
+// soonest is when the next alert is due to end, but not after latest.
+func (s *amSet) soonest(now time.Time, shown time.Duration, latest time.Time) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, h := range s.held {
+		if over, at := h.over(now, shown); !over && !at.IsZero() && at.Before(latest) {
+			latest = at
+		}
+	}
+	return latest
 }

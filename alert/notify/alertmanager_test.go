@@ -261,11 +261,11 @@ func TestAlertmanagerShowsWhatIsOver(t *testing.T) {
 	amBubble(t, func(t *testing.T, n *amNet, begin func(Setting) (*Alertmanager, func())) {
 		a, end := begin(Setting{Memory: newRAM()})
 		defer end()
-		time.Sleep(10 * time.Minute)
+		time.Sleep(10*time.Minute + 13*time.Second)
 		if err := a.Notify(t.Context(), whole()); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(amShown + time.Second)
+		time.Sleep(amShown + time.Millisecond)
 		got := ends(n.take("a:9093"))
 		if len(got) < 2 || got[0] != amEnds || got[len(got)-1] != 0 {
 			t.Errorf("ends after %v, want it to fire for a minute first", got)
