@@ -124,6 +124,9 @@ func (e *Email) Notify(ctx context.Context, n alert.Notification) error {
 	if e.part.id != id {
 		e.part = partly{id: id, have: map[string]bool{}}
 	}
+	if len(e.part.have) == len(e.to) {
+		return nil // what failed came after the mail was taken
+	}
 	return e.talk(ctx, func(c *smtp.Client) error { return e.send(c, m) })
 }
 

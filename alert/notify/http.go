@@ -59,7 +59,6 @@ func NewHTTP(roots *x509.CertPool, timeout time.Duration, version string) *HTTP 
 			DialContext:            (&net.Dialer{Timeout: phase}).DialContext,
 			TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout:    phase,
-			ResponseHeaderTimeout:  timeout,
 			MaxResponseHeaderBytes: maxAnswer,
 			DisableCompression:     true,
 			MaxIdleConns:           2,
@@ -184,12 +183,12 @@ func retryAfter(text string, now time.Time) (time.Duration, bool) {
 	if date, err := http.ParseTime(text); err == nil {
 		return min(max(date.Sub(now), 0), longestWait), true
 	}
-	seconds, err := strconv.ParseUint(text, 10, 63)
-	if errors.Is(err, strconv.ErrRange) {
-		return longestWait, true
-	}
-	if err != nil {
+	if text == "" || strings.Trim(text, "0123456789") != "" {
 		return 0, false
+	}
+	seconds, err := strconv.ParseUint(text, 10, 64)
+	if err != nil { // more than fits
+		return longestWait, true
 	}
 	return time.Duration(min(seconds, uint64(longestWait/time.Second))) * time.Second, true
 }
