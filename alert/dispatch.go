@@ -303,6 +303,13 @@ func (d *Dispatcher) unsynced(receiver string) bool {
 
 // settle takes what became of a delivery and returns when that is durable.
 func (d *Dispatcher) settle(ctx context.Context, x Delivery, err error) {
+	if d.settled(x, err) {
+		d.keeper.Sync(ctx)
+	}
+}
+
+// settled takes what became of a delivery. It returns false for one that nobody waits for any more.
+func (d *Dispatcher) settled(x Delivery, err error) bool {
 	d.mu.Lock()
 	x, known := d.outbox.Settle(x.Receiver, x.Seq, err, d.now())
 	more := Batch{}
@@ -313,7 +320,7 @@ func (d *Dispatcher) settle(ctx context.Context, x Delivery, err error) {
 	watcher := d.watchers[x.Incident]
 	d.mu.Unlock()
 	if !known {
-		return
+		return false
 	}
 	if watcher != nil {
 		select {
@@ -322,7 +329,7 @@ func (d *Dispatcher) settle(ctx context.Context, x Delivery, err error) {
 		}
 	}
 	d.say(x, err)
-	d.keeper.Sync(ctx)
+	return true
 }
 
 // say counts and logs what became of a delivery.

@@ -132,10 +132,7 @@ func (k *Keeper) rest(ctx context.Context, d time.Duration) {
 
 // flush commits what waits. It returns false when that failed.
 func (k *Keeper) flush(ctx context.Context) bool {
-	k.mu.Lock()
-	taken, waiters := k.pending, k.waiters
-	k.pending, k.waiters = pending{}, nil
-	k.mu.Unlock()
+	taken, waiters := k.take()
 	b := taken.batch()
 	done := make(chan error, 1)
 	go func() {
@@ -145,7 +142,20 @@ func (k *Keeper) flush(ctx context.Context) bool {
 		}
 		done <- k.store.Commit(ctx, b)
 	}()
-	err := k.await(done, taken.seq, waiters)
+	return k.settle(taken, waiters, k.await(done, taken.seq, waiters))
+}
+
+// take is what waits now, and who waits for it.
+func (k *Keeper) take() (pending, []chan struct{}) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	taken, waiters := k.pending, k.waiters
+	k.pending, k.waiters = pending{}, nil
+	return taken, waiters
+}
+
+// settle takes what became of a commit, and returns false when that failed.
+func (k *Keeper) settle(taken pending, waiters []chan struct{}, err error) bool {
 	if err == nil {
 		k.set(nil)
 		k.committed(taken.seq, false)

@@ -34,11 +34,13 @@ type seat struct {
 	ended, kept time.Time
 	// closed tells that the desk has another seat, or none, for the target.
 	closed bool
+	// save is (*seat).checkpoint.
+	save func(*seat) []byte
 }
 
 func newSeat(t config.Target) *seat {
 	id := NewID(t.Name, rand.Reader)
-	return &seat{cfg: t, tracker: NewTracker(t.Name, t.Detect, id), certs: NewCertificateWatch(t.Name, id)}
+	return &seat{cfg: t, tracker: NewTracker(t.Name, t.Detect, id), certs: NewCertificateWatch(t.Name, id), save: (*seat).checkpoint}
 }
 
 // Entry is what a target's round brought, to be told and kept together.
@@ -74,7 +76,7 @@ func (s *seat) entry(at time.Time, events []Event) Entry {
 	e.Batch.Events = events
 	if len(events) > 0 || s.tracker.Busy() || at.Sub(s.kept) >= checkpointEvery {
 		s.kept = at
-		e.Batch.State = map[string][]byte{keySeat + s.cfg.Name: s.checkpoint()}
+		e.Batch.State = map[string][]byte{keySeat + s.cfg.Name: s.save(s)}
 		if i := s.tracker.Incident(); i != nil && len(e.Events) == 0 {
 			e.Batch.Incidents = append(e.Batch.Incidents, i)
 		}
