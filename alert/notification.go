@@ -205,7 +205,7 @@ func (n Notification) sentence() string {
 	case n.Transition == config.Resolved, n.Transition == config.Dismissed:
 		return "What was seen then: " + what(v) + "."
 	case len(n.Event.Incident.Members) > 1 && v.State.Bad():
-		return n.subject() + " are " + string(v.State) + ", and what they share is at fault: " + what(v) + "."
+		return n.subject() + " are " + string(v.State) + " together: " + what(v) + "."
 	case n.self():
 		// The evidence is the only place that says which receiver, which file.
 		return Sentence(v, SelfTarget) + " " + strings.Join(v.Evidence, " ")

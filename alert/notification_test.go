@@ -45,6 +45,97 @@ func TestHeadlines(t *testing.T) {
 	}
 }
 
+// TestHeadlinesOfOtherSorts are those of messages that tell more than one target's plain transition.
+func TestHeadlinesOfOtherSorts(t *testing.T) {
+	frozen := down(probe.LayerProxy, probe.CauseFrozen, probe.Likely)
+	port := down(probe.LayerNetwork, probe.CausePortDropped, probe.Likely)
+	after, end := epoch.Add(-time.Minute), epoch.Add(200*time.Second)
+	over := Bounds{StartsAfter: &after, StartsBefore: epoch, EndsAfter: &end, EndsBefore: &end}
+	two := []Member{{Target: "orders"}, {Target: "stock"}}
+	four := append(two, Member{Target: "mail"}, Member{Target: "shop"})
+	refuses := probe.Verdict{State: probe.Degraded, Layer: probe.LayerProber, Cause: probe.CauseReceiverRefuses, Confidence: probe.Confirmed,
+		Evidence: []string{"ops: invalid_auth"}}
+	for _, c := range []struct {
+		name     string
+		n        Notification
+		i        Incident
+		v        probe.Verdict
+		at       time.Duration
+		headline string
+		word     string
+		sentence string // a part of it
+	}{
+		{"reminder", Notification{Transition: config.Updated, Reminder: true}, Incident{Bounds: Bounds{StartsBefore: epoch},
+			Timeline: []Change{{Verdict: port}, {Verdict: frozen}}}, frozen, 4*time.Hour + 59*time.Second,
+			"orders is still down after 4h0m: proxy, frozen (likely)", "DOWN", "orders is down: "},
+		{"early reminder", Notification{Transition: config.Updated, Reminder: true}, Incident{Bounds: Bounds{StartsBefore: epoch}}, frozen, 59 * time.Second,
+			"orders is still down after 59s: proxy, frozen (likely)", "DOWN", ""},
+		{"reminder of several", Notification{Transition: config.Updated, Reminder: true}, Incident{Bounds: Bounds{StartsBefore: epoch}, Members: two}, frozen, time.Hour,
+			"orders and stock are still down after 1h0m: proxy, frozen (likely)", "DOWN", "orders and stock are down together: "},
+		{"whole", Notification{Transition: config.Resolved, Whole: true}, Incident{State: Resolved, Bounds: over}, frozen, time.Hour,
+			"orders was down for 3m20s to 4m20s, over before this could be told: proxy, frozen (likely)", "RESOLVED", "What was seen then: "},
+		{"whole of several", Notification{Transition: config.Resolved, Whole: true}, Incident{State: Resolved, Bounds: over, Members: four}, frozen, time.Hour,
+			"orders and 3 others were down for 3m20s to 4m20s, over before this could be told: proxy, frozen (likely)", "RESOLVED", ""},
+		{"drill", Notification{Transition: config.Opened, Drill: true}, Incident{}, frozen, 0,
+			"DRILL: orders is down: proxy, frozen (likely)", "DRILL", "nobody has to do anything.\norders is down"},
+		{"end of a drill", Notification{Transition: config.Resolved, Drill: true}, Incident{State: Resolved, Bounds: over}, frozen, time.Hour,
+			"DRILL: orders is up again after 3m20s to 4m20s: proxy, frozen (likely)", "DRILL", "nobody has to do anything."},
+		{"several", Notification{Transition: config.Opened}, Incident{Members: four}, frozen, 0,
+			"orders and 3 others are down: proxy, frozen (likely)", "DOWN", "orders and 3 others are down together: "},
+		{"several again", Notification{Transition: config.Opened}, Incident{Members: two, Reopened: 1}, frozen, 0,
+			"orders and stock are down again: proxy, frozen (likely)", "DOWN", ""},
+		{"one of several left", Notification{Transition: config.Opened}, Incident{Members: two[:1]}, frozen, 0,
+			"orders is down: proxy, frozen (likely)", "DOWN", "orders is down: "},
+		{"several are suspicious", Notification{Transition: config.Suspect}, Incident{Members: four}, frozen, 0,
+			"orders and 3 others may be down: proxy, frozen (likely)", "SUSPECT", "Seen so far: "},
+		{"several are dismissed", Notification{Transition: config.Dismissed}, Incident{Members: four}, frozen, 0,
+			"orders and 3 others are up: the suspicion was not confirmed", "DISMISSED", ""},
+		{"several have changed", Notification{Transition: config.Updated}, Incident{Members: two, Timeline: []Change{{Verdict: port}, {Verdict: frozen}}}, frozen, 0,
+			"orders and stock are down: now proxy, frozen (likely); was network, port dropped (likely)", "DOWN", ""},
+		{"degraded", Notification{Transition: config.Opened, Degraded: true}, Incident{}, frozen, 0,
+			"orders is down: proxy, frozen (likely)", "DOWN", ".\ndurability: degraded: this message would not have survived a crash"},
+		{"a trouble of its own", Notification{Transition: config.Opened}, Incident{Target: SelfTarget}, refuses, 0,
+			"whichlayer itself is degraded: " + clause(probe.LayerProber, probe.CauseReceiverRefuses), "DEGRADED", "ops: invalid_auth"},
+		{"the end of that", Notification{Transition: config.Resolved}, Incident{Target: SelfTarget, State: Resolved, Bounds: Bounds{StartsBefore: epoch, EndsAfter: &epoch, EndsBefore: &end}}, refuses, time.Hour,
+			"whichlayer itself is well again after about 3m20s: " + clause(probe.LayerProber, probe.CauseReceiverRefuses), "RESOLVED", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.i.Target == "" {
+				c.i.Target = "orders"
+			}
+			c.n.Event = Event{Time: epoch.Add(c.at), Target: c.i.Target, Verdict: &c.v, Incident: &c.i}
+			if got := c.n.Headline(); got != c.headline {
+				t.Errorf("got  %s\nwant %s", got, c.headline)
+			}
+			if c.n.Word() != c.word || !strings.Contains(c.n.Sentence(), c.sentence) {
+				t.Errorf("word %s, sentence %q", c.n.Word(), c.n.Sentence())
+			}
+			title := c.word + ": " + c.headline
+			if c.n.Drill {
+				title = c.headline
+			}
+			if c.n.Title() != title || c.n.Drill && c.n.Advises() || c.n.Reminder && c.n.Why() != "" {
+				t.Errorf("title %q, advises %v, why %q", c.n.Title(), c.n.Advises(), c.n.Why())
+			}
+		})
+	}
+}
+
+func TestTimesOfItsOwnTroubles(t *testing.T) {
+	end := epoch.Add(time.Minute)
+	n := Notification{Transition: config.Resolved, Event: Event{Time: end, Verdict: &probe.Verdict{}, Incident: &Incident{Target: SelfTarget, State: Resolved,
+		Bounds: Bounds{StartsBefore: epoch, EndsAfter: &epoch, EndsBefore: &end}}}}
+	if got, want := n.Began(time.UTC), "at "+instant(epoch, time.UTC); got != want {
+		t.Errorf("began %s, want %s", got, want)
+	}
+	if got, want := n.Ended(time.UTC), "at "+instant(end, time.UTC); got != want {
+		t.Errorf("ended %s, want %s", got, want)
+	}
+	if got := n.Lasted(); got != "about 1m0s" {
+		t.Errorf("lasted %s", got)
+	}
+}
+
 func TestAdvice(t *testing.T) {
 	two := down(probe.LayerNetwork, probe.CausePortDropped, probe.Ambiguous)
 	two.Suspects = append(two.Suspects, probe.Suspect{Layer: probe.LayerProxy, Cause: probe.CauseQueueFull})

@@ -71,6 +71,16 @@ func (s *script) await(name string) string {
 
 func (s *script) refuse(*testing.T) { s.body = `echo "I do not like it" >&2; exit 3` }
 
+func (s *script) said(*testing.T) string {
+	all, _ := filepath.Glob(filepath.Join(s.dir, "stdin.*"))
+	var b strings.Builder
+	for _, name := range all {
+		text, _ := os.ReadFile(name)
+		b.Write(text)
+	}
+	return b.String()
+}
+
 func (s *script) taken(*testing.T) int {
 	b, _ := os.ReadFile(filepath.Join(s.dir, "count"))
 	return strings.Count(string(b), "x")
@@ -114,6 +124,57 @@ func TestExecPassesTheEvent(t *testing.T) {
 	}
 	if diff := cmp.Diff(*n.Event.Verdict, *got.Verdict); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestExecTellsWhatSortItIs is for scripts that do not read JSON.
+func TestExecTellsWhatSortItIs(t *testing.T) {
+	for _, c := range []struct {
+		n    alert.Notification
+		want string
+	}{
+		{sample(config.Opened), "DRILL= REMINDER= WHOLE= DURABILITY_DEGRADED= MEMBERS="},
+		{drill(config.Opened), "DRILL=1 REMINDER= WHOLE= DURABILITY_DEGRADED= MEMBERS="},
+		{reminder(), "DRILL= REMINDER=1 WHOLE= DURABILITY_DEGRADED= MEMBERS="},
+		{whole(), "DRILL= REMINDER= WHOLE=1 DURABILITY_DEGRADED= MEMBERS="},
+		{degraded(), "DRILL= REMINDER= WHOLE= DURABILITY_DEGRADED=1 MEMBERS="},
+		{together(config.Opened), "DRILL= REMINDER= WHOLE= DURABILITY_DEGRADED= MEMBERS=orders,invoices,stock,billing"},
+	} {
+		s := newScript(t)
+		s.body = `for v in DRILL REMINDER WHOLE DURABILITY_DEGRADED; do eval "printf '%s=%s ' $v \"\$WHICHLAYER_$v\""; done >"$OUT/sort"
+			echo "MEMBERS=$(echo "$WHICHLAYER_MEMBERS" | tr '\n' ',' | sed 's/,$//')" >>"$OUT/sort"; cat >"$OUT/stdin"`
+		if err := s.notifier(t).Notify(t.Context(), c.n); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.await("sort"); got != c.want {
+			t.Errorf("got  %s\nwant %s", got, c.want)
+		}
+		var got payload
+		if err := json.Unmarshal([]byte(s.await("stdin")), &got); err != nil {
+			t.Fatal(err)
+		}
+		if got.Drill != c.n.Drill || got.Reminder != c.n.Reminder || got.Whole != c.n.Whole || got.Degraded != c.n.Degraded ||
+			got.Transition != string(c.n.Transition) || len(got.Incident.Members) != len(c.n.Event.Incident.Members) {
+			t.Errorf("stdin says %+v", got)
+		}
+	}
+}
+
+// TestExecHasItsOwnWords puts the receiver's templates in place of headline and sentence.
+func TestExecHasItsOwnWords(t *testing.T) {
+	s := newScript(t)
+	e := s.make(t, 20*time.Second)
+	w, err := newWording(config.Receiver{Title: config.NewTemplate("{{.Target}}!"), Text: config.NewTemplate("ask {{.Layer}}")}, discard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.wording = w
+	if err := e.Notify(t.Context(), sample(config.Opened)); err != nil {
+		t.Fatal(err)
+	}
+	var got payload
+	if err := json.Unmarshal([]byte(s.await("stdin.opened")), &got); err != nil || got.Headline != "orders!" || got.Sentence != "ask proxy" {
+		t.Errorf("%q, %q, %v", got.Headline, got.Sentence, err)
 	}
 }
 

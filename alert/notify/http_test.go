@@ -236,7 +236,9 @@ func TestHTTPCauses(t *testing.T) {
 	if _, err = NewHTTP(nil, time.Second, "").Do(ctx, Request{URL: slow.URL}); err == nil || !strings.Contains(err.Error(), "the process ends") {
 		t.Errorf("got %v", err)
 	}
-	refusing := serve(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no\nsuch\ttoken", http.StatusUnauthorized) })
+	refusing := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "no\nsuch\ttoken", http.StatusUnauthorized)
+	})
 	_, err = NewHTTP(nil, time.Second, "").Do(t.Context(), Request{URL: refusing.URL})
 	var status *StatusError
 	if !errors.As(err, &status) || status.Code != 401 || status.Said != "no such token" {

@@ -244,17 +244,3 @@ func verdictShort(v probe.Verdict) string {
 	}
 	return string(v.Layer) + ", " + strings.ReplaceAll(string(v.Cause), "_", " ") + " (" + string(v.Confidence) + ")"
 }
-
-// memberRows is a table of the targets that fail together.
-func memberRows(n alert.Notification, loc *time.Location, limit int) [][]string {
-	rows := [][]string{{"target", "state", "verdict", "began"}}
-	all := n.Event.Incident.Members
-	for k, m := range all {
-		if k == limit {
-			return append(rows, []string{ellipsis + " and more"})
-		}
-		one := alone(n, m)
-		rows = append(rows, []string{clip(m.Target, 40), one.Word(), clip(verdictShort(m.Verdict), 60), one.Began(loc)})
-	}
-	return rows
-}

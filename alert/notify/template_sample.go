@@ -62,9 +62,10 @@ func plainSample(t config.Transition) alert.Notification {
 	case config.Resolved:
 		i.OpenedAt, i.ResolvedAt, i.EndsAfter, i.EndsBefore, i.EndsAt = at(20*time.Second), at(2*time.Minute), at(time.Minute), at(61*time.Second), at(61*time.Second)
 	}
-	lanes := []probe.Lane{{Lane: probe.LaneFront, Address: "192.0.2.2:443", Stages: []probe.Stage{
-		{Stage: probe.StageTLS, Outcome: probe.Failed, Type: probe.TLSTimedOut, Code: probe.TLSTimedOut.Code(), Started: began, Duration: probe.Seconds(3 * time.Second)}}}}
-	return alert.Notification{Transition: t, Event: alert.Event{Event: alert.Kind(t), Time: *at(2 * time.Minute), Target: "sample", Verdict: v, Lanes: lanes, Incident: i}}
+	silent := probe.Stage{Stage: probe.StageTLS, Outcome: probe.Failed, Type: probe.TLSTimedOut, Code: probe.TLSTimedOut.Code(),
+		Started: began, Duration: probe.Seconds(3 * time.Second)}
+	return alert.Notification{Transition: t, Event: alert.Event{Event: alert.Kind(t), Time: *at(2 * time.Minute), Target: "sample", Verdict: v,
+		Lanes: []probe.Lane{{Lane: probe.LaneFront, Address: "192.0.2.2:443", Stages: []probe.Stage{silent}}}, Incident: i}}
 }
 
 func memberSample(t config.Transition) alert.Notification {
@@ -96,7 +97,8 @@ func largeSample() alert.Notification {
 		v.Cleared = append(v.Cleared, probe.Cleared{Layer: probe.LayerDNS, Reason: nasty})
 		v.Suspects = append(v.Suspects, probe.Suspect{Layer: probe.LayerHost, Cause: probe.CauseHostDown})
 		i.Members = append(i.Members, alert.Member{Target: nasty, Incident: i.ID, State: i.State, Verdict: *v, Bounds: i.Bounds})
-		i.Fingerprints = append(i.Fingerprints, alert.Fingerprint{Local: fmt.Sprintf("192.0.2.1:%d", 50001+k), Remote: "[2001:db8::1]:443", RequestID: strings.Repeat("f", 32)})
+		i.Fingerprints = append(i.Fingerprints, alert.Fingerprint{Local: fmt.Sprintf("192.0.2.1:%d", 50001+k), Remote: "[2001:db8::1]:443",
+			RequestID: strings.Repeat("f", 32)})
 		n.Event.Lanes = append(n.Event.Lanes, probe.Lane{Lane: probe.LaneVia, Hop: nasty, Address: "192.0.2.3:443", Stages: n.Event.Lanes[0].Stages})
 	}
 	v.Confidence = probe.Ambiguous

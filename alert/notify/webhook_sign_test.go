@@ -80,12 +80,12 @@ func TestDeliveryID(t *testing.T) {
 		}
 		seen[n] = name
 	}
-	if deliveryID(sample(config.Opened)) != deliveryID(sample(config.Opened)) {
+	first, again, later := sample(config.Opened), sample(config.Opened), sample(config.Opened)
+	later.Event.Time = later.Event.Time.Add(time.Nanosecond)
+	if deliveryID(first) != deliveryID(again) {
 		t.Error("two names for one message")
 	}
-	later := sample(config.Opened)
-	later.Event.Time = later.Event.Time.Add(time.Nanosecond)
-	if deliveryID(later) == deliveryID(sample(config.Opened)) {
+	if deliveryID(first) == deliveryID(later) {
 		t.Error("one name for two messages")
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/whichlayer/whichlayer/alert/notify"
 	"github.com/whichlayer/whichlayer/config"
 )
 
@@ -42,9 +43,28 @@ func loadConfig(given string) (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := config.Load(path)
+	cfg, err := readConfig(path)
 	if err != nil {
 		return nil, exitError{exitConfig, err}
+	}
+	return cfg, nil
+}
+
+// readConfig reads and checks a configuration, its templates too: what they can name, only the notifiers know. The error
+// is of type config.Errors.
+func readConfig(path string) (*config.Config, error) {
+	cfg, err := config.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	var mistakes config.Errors
+	for i, r := range cfg.Receivers {
+		for _, m := range notify.CheckTemplates(r, fmt.Sprintf("receivers[%d]", i)) {
+			mistakes = append(mistakes, cfg.Mistake(m.Key, "%s", m.Msg))
+		}
+	}
+	if len(mistakes) > 0 {
+		return nil, mistakes
 	}
 	return cfg, nil
 }

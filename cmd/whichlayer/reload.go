@@ -96,7 +96,7 @@ func (r *reloader) Reload(ctx context.Context) error {
 // reload logs what happened: the caller may have nobody to tell.
 func (r *reloader) reload(why string) error {
 	r.supervisor.Reloading()
-	cfg, err := config.Load(r.path)
+	cfg, err := readConfig(r.path)
 	if err == nil {
 		err = r.install(cfg)
 	}

@@ -71,7 +71,7 @@ func sayState(cfg *config.Config, log *slog.Logger) {
 
 // notifierOf makes the notifiers of a configuration's receivers.
 func notifierOf(cfg *config.Config, log *slog.Logger) func(config.Receiver, alert.Memory) (alert.Notifier, error) {
-	s := notify.Setting{Zone: cfg.TimeZone.Std(), Watchdog: cfg.Watchdog.Alertmanager, Log: log}
+	s := notify.Setting{Zone: cfg.TimeZone.Std(), Watchdog: cfg.Watchdog.Alertmanager, Version: thisBuild().Version, Pace: notify.NewPace(), Log: log}
 	if cfg.ExternalURL != nil {
 		s.ExternalURL = cfg.ExternalURL.String()
 	}
