@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"sync"
 	"time"
 
@@ -128,7 +127,7 @@ func (d *Dispatcher) Reload(cfg *config.Config) error {
 // workerFor is the worker of a receiver that did not change, or a new one.
 func (d *Dispatcher) workerFor(r config.Receiver) (*worker, error) {
 	for _, w := range d.workers {
-		if reflect.DeepEqual(w.cfg, r) {
+		if config.Equal(w.cfg, r) {
 			return w, nil
 		}
 	}
@@ -161,7 +160,7 @@ func (d *Dispatcher) Take(e Entry) {
 	for _, x := range e.Events {
 		d.outbox.Take(x, e.At)
 	}
-	d.flush(e.Batch, len(e.Events) > 0)
+	d.flush(e.Batch, e.Urgent || len(e.Events) > 0)
 }
 
 // Keep keeps a value for the next process under a key of its own; nil deletes it.

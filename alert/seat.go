@@ -51,6 +51,8 @@ type Entry struct {
 	Events []Event
 	// Batch is what is kept with them.
 	Batch Batch
+	// Urgent tells that it should be kept at once.
+	Urgent bool
 }
 
 // observe takes a round and its verdict.
@@ -73,7 +75,7 @@ func (s *seat) entry(at time.Time, events []Event) Entry {
 			e.Batch.Incidents = append(e.Batch.Incidents, x.Incident)
 		}
 	}
-	e.Batch.Events = events
+	e.Batch.Events, e.Urgent = events, len(events) > 0 || s.tracker.Busy()
 	if len(events) > 0 || s.tracker.Busy() || at.Sub(s.kept) >= checkpointEvery {
 		s.kept = at
 		e.Batch.State = map[string][]byte{keySeat + s.cfg.Name: s.save(s)}

@@ -28,7 +28,7 @@ func newTestFleet(t *testing.T) *fleet {
 	f := &fleet{
 		log: log, health: probe.NewHealth(), metrics: metrics, scheduler: probe.NewScheduler(log, metrics), progress: newProgress(),
 		judge: func(*probe.Result) time.Duration { return 0 },
-		blind: func(string, probe.Gap) {}, reseat: func(*config.Config) {},
+		blind: func(string, probe.Gap) {}, reseat: func(*config.Config) {}, usual: func(string) []byte { return nil },
 		ctx: ctx, hard: ctx, members: map[string]*member{},
 	}
 	t.Cleanup(func() { cancel(); f.Wait() })
