@@ -49,8 +49,11 @@ func (l *ledger) take(e *Event, components []string, seen map[string]*Event, now
 			out = l.open(g, seen, now)
 		}
 	case EventUpdated:
-		if g.Opened {
+		switch {
+		case g.Opened:
 			out = l.update(g, false, seen, now)
+		case l.isOpen(g, seen) && !l.withheld(g, e.Target, now): // it was not known before that this receiver wants it
+			out = l.open(g, seen, now)
 		}
 	case EventResolved, EventDismissed:
 		out = l.close(g, kind, seen, now)

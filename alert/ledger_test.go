@@ -113,9 +113,7 @@ func TestTargetsThatFailTogether(t *testing.T) {
 	o.want(t, "ops: updated 1 orders orders=open,shop=open")
 	o.happens(time.Minute, EventResolved, "1", "orders", front1)
 	o.passes(2 * time.Second)
-	o.want(t, "hook: resolved 1 orders")
-	o.passes(updateBreath)
-	o.want(t, "ops: updated 1 shop orders=resolved,shop=open")
+	o.want(t, "hook: resolved 1 orders", "ops: updated 1 shop orders=resolved,shop=open")
 	o.happens(time.Minute, EventResolved, "2", "shop", front2)
 	o.want(t, "ops: resolved 1 orders orders=resolved,shop=resolved", "hook: resolved 2 shop")
 	o.happens(time.Minute, EventOpened, "2", "shop", front2) // a relapse
