@@ -127,12 +127,12 @@ func newWebhook(cfg *config.Webhook, h poster) (*Webhook, error) {
 		return nil, errors.New("webhook has no url")
 	}
 	w := &Webhook{poster: h, now: time.Now}
-	if secret := strings.TrimSpace(cfg.Secret.Reveal()); secret != "" {
-		key, err := signingKey(secret)
-		if err != nil {
-			return nil, err
-		}
-		w.key, w.secrets = key, append(w.secrets, secret)
+	key, err := cfg.SigningKey()
+	if err != nil {
+		return nil, fmt.Errorf("webhook: %w", err)
+	}
+	if key != nil {
+		w.key, w.secrets = key, append(w.secrets, cfg.Secret.Reveal(), strings.TrimPrefix(cfg.Secret.Reveal(), "whsec_"))
 	}
 	return w, nil
 }

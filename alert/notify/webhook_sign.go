@@ -5,25 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/whichlayer/whichlayer/alert"
 )
 
-// signingKey reads a secret as Standard Webhooks write it: base64, with whsec_ before it or without.
-func signingKey(secret string) ([]byte, error) {
-	secret = strings.TrimRight(strings.TrimPrefix(secret, "whsec_"), "=")
-	key, err := base64.RawStdEncoding.DecodeString(secret)
-	if err != nil || len(key) == 0 {
-		return nil, errors.New("secret is not base64") // the library's error would show a part of it
-	}
-	return key, nil
-}
-
-// signature signs a message: HMAC-SHA256 over its ID, the time in seconds since 1970 and the body, with dots between.
+// signature signs a message as Standard Webhooks say: HMAC-SHA256 over its ID, the time in seconds since 1970 and the body, with dots between.
 func signature(key []byte, id string, at time.Time, body []byte) string {
 	mac := hmac.New(sha256.New, key)
 	fmt.Fprintf(mac, "%s.%d.", id, at.Unix())

@@ -14,22 +14,13 @@ import (
 func TestSignature(t *testing.T) {
 	const want = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 	for _, secret := range []string{"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"} {
-		key, err := signingKey(secret)
+		key, err := (&config.Webhook{Secret: config.NewSecret(secret)}).SigningKey()
 		if err != nil {
 			t.Fatal(err)
 		}
 		if got := signature(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", time.Unix(1614265330, 0), []byte(`{"test": 2432232314}`)); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
-	}
-	for _, secret := range []string{"", "whsec_", "a secret!", "whsec_*"} {
-		if _, err := signingKey(secret); err == nil || secret != "" && strings.Contains(err.Error(), secret) {
-			t.Errorf("%q: %v", secret, err)
-		}
-	}
-	padded, err := signingKey(base64.StdEncoding.EncodeToString([]byte("0123456789")))
-	if err != nil || string(padded) != "0123456789" {
-		t.Errorf("%q, %v", padded, err)
 	}
 }
 
@@ -43,7 +34,7 @@ func TestSignatureByAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := f.all()[0]
-	key, _ := signingKey(hookSecret)
+	key, _ := (&config.Webhook{Secret: config.NewSecret(hookSecret)}).SigningKey()
 	cmd := exec.CommandContext(t.Context(), "openssl", "dgst", "-sha256", "-mac", "HMAC", "-macopt", "hexkey:"+hexOf(key), "-binary")
 	cmd.Stdin = strings.NewReader(got.header.Get("webhook-id") + "." + got.header.Get("webhook-timestamp") + "." + string(got.body))
 	mac, err := cmd.Output()
