@@ -99,6 +99,9 @@ func (c *Config) settle() {
 func (r *Receiver) settle(def defaults) {
 	if len(r.On) == 0 {
 		r.On = slices.Clone(def.transitions)
+		if r.Edits() {
+			r.On = slices.Insert(r.On, 1, Updated)
+		}
 	}
 	if r.Exec != nil {
 		fill(&r.Exec.Timeout, def.exec.Timeout)

@@ -16,7 +16,8 @@ type Receiver struct {
 	Email *Email `yaml:"email"`
 	// Exec runs a program.
 	Exec *Exec `yaml:"exec"`
-	// On lists the transitions that are told; default opened and resolved.
+	// On lists the transitions that are told; default opened and resolved, and updated where a message or an alert that
+	// stands can be changed (slack with a token, alertmanager, pagerduty, opsgenie).
 	On []Transition `yaml:"on"`
 	// Targets limits the receiver to targets by name or by a pattern such as shop-*; empty is all.
 	Targets []string `yaml:"targets"`
@@ -42,6 +43,14 @@ type Receiver struct {
 // ForPeople tells that messages end before people, who want few, and not in a program, which wants all.
 func (r *Receiver) ForPeople() bool {
 	return r.Slack != nil || r.Email != nil || r.Webhook != nil && (r.Webhook.Format == WebhookPagerDuty || r.Webhook.Format == WebhookOpsgenie)
+}
+
+// Edits tells that what was told can be changed in place.
+func (r *Receiver) Edits() bool {
+	if r.Slack != nil {
+		return r.Slack.WebhookURL.IsZero() && r.Slack.WebhookURLFile == ""
+	}
+	return r.Alertmanager != nil || r.Webhook != nil && (r.Webhook.Format == WebhookPagerDuty || r.Webhook.Format == WebhookOpsgenie)
 }
 
 // Groups tells that targets that fail together are told in one message.
