@@ -36,7 +36,6 @@ type Exec struct {
 	timeout  time.Duration
 	receiver string
 	setting  Setting
-	wording  wording
 }
 
 var _ alert.Notifier = (*Exec)(nil)
@@ -47,11 +46,7 @@ func NewExec(r config.Receiver, s Setting) (*Exec, error) {
 	if len(cfg.Command) == 0 || !filepath.IsAbs(cfg.Command[0]) {
 		return nil, errors.New("command must begin with an absolute path")
 	}
-	w, err := newWording(r, s.Log)
-	if err != nil {
-		return nil, err
-	}
-	e := &Exec{command: cfg.Command, timeout: cfg.Timeout.Std(), receiver: r.Name, setting: s, wording: w}
+	e := &Exec{command: cfg.Command, timeout: cfg.Timeout.Std(), receiver: r.Name, setting: s}
 	if e.timeout <= 0 {
 		e.timeout = execTimeout
 	}
@@ -65,7 +60,7 @@ func NewExec(r config.Receiver, s Setting) (*Exec, error) {
 // Notify implements alert.Notifier.
 func (e *Exec) Notify(ctx context.Context, n alert.Notification) error {
 	m := newMessage(n, e.receiver, e.setting)
-	input, err := jsonText(newPayload(n, m, e.wording))
+	input, err := jsonText(newPayload(n, m))
 	if err != nil {
 		return permanent("encode the event: %w", err)
 	}

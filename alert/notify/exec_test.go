@@ -160,24 +160,6 @@ func TestExecTellsWhatSortItIs(t *testing.T) {
 	}
 }
 
-// TestExecHasItsOwnWords puts the receiver's templates in place of headline and sentence.
-func TestExecHasItsOwnWords(t *testing.T) {
-	s := newScript(t)
-	e := s.make(t, 20*time.Second)
-	w, err := newWording(config.Receiver{Title: config.NewTemplate("{{.Target}}!"), Text: config.NewTemplate("ask {{.Layer}}")}, discard())
-	if err != nil {
-		t.Fatal(err)
-	}
-	e.wording = w
-	if err := e.Notify(t.Context(), sample(config.Opened)); err != nil {
-		t.Fatal(err)
-	}
-	var got payload
-	if err := json.Unmarshal([]byte(s.await("stdin.opened")), &got); err != nil || got.Headline != "orders!" || got.Sentence != "ask proxy" {
-		t.Errorf("%q, %q, %v", got.Headline, got.Sentence, err)
-	}
-}
-
 func TestExecKillsTheWholeGroup(t *testing.T) {
 	s := newScript(t)
 	s.body = `sleep 60 & echo $! >"$OUT/child"; wait`

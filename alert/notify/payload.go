@@ -39,18 +39,14 @@ type payloadLink struct {
 	URL  string `json:"url"`
 }
 
-// newPayload has the receiver's own wording for headline and sentence, if it has one.
-func newPayload(n alert.Notification, m Message, w wording) payload {
+func newPayload(n alert.Notification, m Message) payload {
 	from, to := n.LogRange()
 	p := payload{
 		Event: n.Event, Transition: m.Transition, Drill: n.Drill, Reminder: n.Reminder, Whole: n.Whole, Degraded: n.Degraded,
-		Headline: w.title(m, m.Headline), Sentence: m.Sentence, Began: m.Began, Ended: m.Ended, Lasted: m.Lasted,
+		Headline: m.Headline, Sentence: m.Sentence, Began: m.Began, Ended: m.Ended, Lasted: m.Lasted,
 		Means: m.Means, Next: m.Next, Ask: m.Ask,
 		CaptureFilter: m.CaptureFilter, DisplayFilter: m.DisplayFilter, ServiceFilter: m.ServiceFilter,
 		LogFrom: from, LogTo: to, Commands: m.Commands,
-	}
-	if text, ok := w.words(m); ok {
-		p.Sentence = text
 	}
 	for _, l := range m.Links {
 		p.Links = append(p.Links, payloadLink(l))

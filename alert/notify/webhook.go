@@ -156,7 +156,7 @@ func (w *Webhook) Notify(ctx context.Context, n alert.Notification) error {
 func (w *Webhook) body(n alert.Notification) ([]byte, error) {
 	m := w.message(n)
 	if w.wording.body == nil {
-		body, err := jsonText(newPayload(n, m, w.wording))
+		body, err := jsonText(newPayload(n, m))
 		if err != nil {
 			return nil, permanent("encode the message: %w", err)
 		}

@@ -364,7 +364,7 @@ func TestWebhookURLs(t *testing.T) {
 	}
 }
 
-// TestWebhookBody lets templates write the body and the words.
+// TestWebhookBody lets a template write the body.
 func TestWebhookBody(t *testing.T) {
 	f := newFakeHook(t, config.WebhookJSON)
 	r := f.receiver()
@@ -389,15 +389,23 @@ func TestWebhookBody(t *testing.T) {
 			t.Errorf("%s: %v", body, err)
 		}
 	}
-	r.Webhook.Body, r.Title, r.Text = config.Template{}, config.NewTemplate("{{.Layer}} again"), config.NewTemplate("Call {{.Ask}}")
-	if n, err = New(r, setting); err != nil {
-		t.Fatal(err)
-	}
-	if err := n.Notify(t.Context(), sample(config.Opened)); err != nil {
-		t.Fatal(err)
-	}
-	var got payload
-	if err := json.Unmarshal(f.all()[1].body, &got); err != nil || got.Headline != "proxy again" || !strings.HasPrefix(got.Sentence, "Call ") {
-		t.Errorf("headline %q, sentence %q, %v", got.Headline, got.Sentence, err)
+}
+
+// TestPagersHaveTheReceiversWords puts templates in place of summary and description.
+func TestPagersHaveTheReceiversWords(t *testing.T) {
+	for _, format := range []config.WebhookFormat{config.WebhookPagerDuty, config.WebhookOpsgenie} {
+		f := newFakeHook(t, format)
+		r := f.receiver()
+		r.Title, r.Text = config.NewTemplate("{{.Layer}}: {{.Target}}"), config.NewTemplate("Call the {{.Layer}} team")
+		n, err := New(r, Setting{Zone: berlin(), Log: discard()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := n.Notify(t.Context(), sample(config.Opened)); err != nil {
+			t.Fatal(err)
+		}
+		if said := f.said(t); !strings.Contains(said, `"proxy: orders"`) || !strings.Contains(said, `"Call the proxy team"`) {
+			t.Errorf("%s: %s", format, said)
+		}
 	}
 }
