@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 //	get PATH STATUS             ask the running daemon (its address is read from run.log) until it answers so;
 //	                            the body is then in the file body
 //	post PATH STATUS            the same, once, with POST
-//	signal NAME                 send TERM, HUP, STOP or CONT to the program in the background
+//	signal NAME                 send TERM, HUP, STOP, CONT or KILL to the program in the background
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -201,8 +201,10 @@ func post(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func signalCommand(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, len(args) == 1, "signal TERM|HUP|STOP|CONT")
-	sig, ok := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "STOP": syscall.SIGSTOP, "CONT": syscall.SIGCONT}[args[0]]
+	usage(ts, neg, len(args) == 1, "signal TERM|HUP|STOP|CONT|KILL")
+	sig, ok := map[string]syscall.Signal{
+		"TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "STOP": syscall.SIGSTOP, "CONT": syscall.SIGCONT, "KILL": syscall.SIGKILL,
+	}[args[0]]
 	commands := ts.BackgroundCmds()
 	if !ok || len(commands) == 0 {
 		ts.Fatalf("no signal %q, or nothing runs in the background", args[0])
