@@ -24,8 +24,10 @@ import (
 // what the other one has told.
 const quietTime = 3 * time.Second
 
+// amConfig has a group_interval that is well above the peer-timeout, as the defaults are: an instance that looks just
+// before an end comes must not meet what the other one told just after.
 const amConfig = `
-route: {receiver: hook, group_by: [alertname, target], group_wait: 1s, group_interval: 1s, repeat_interval: 1h}
+route: {receiver: hook, group_by: [alertname, target], group_wait: 1s, group_interval: 3s, repeat_interval: 1h}
 receivers: [{name: hook, webhook_configs: [{url: "%s", send_resolved: true}]}]
 `
 
@@ -107,15 +109,15 @@ func (a *realAlertmanager) get(ctx context.Context, path string, to any) error {
 	return json.NewDecoder(res.Body).Decode(to)
 }
 
-// peers is how many instances it knows, itself included.
-func (a *realAlertmanager) peers(t *testing.T) int {
+// ready tells that it has found the other one: before, it tells nobody of anything.
+func (a *realAlertmanager) ready(t *testing.T) bool {
 	var status struct {
-		Cluster struct{ Peers []any }
+		Cluster struct {
+			Status string
+			Peers  []any
+		}
 	}
-	if a.get(t.Context(), "/api/v2/status", &status) != nil {
-		return 0
-	}
-	return len(status.Cluster.Peers)
+	return a.get(t.Context(), "/api/v2/status", &status) == nil && status.Cluster.Status == "ready" && len(status.Cluster.Peers) == 2
 }
 
 // alert is the alert of a target as it has it.
@@ -199,11 +201,12 @@ func TestAlertmanagerCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	one := startAlertmanager(t, program, file, "")
+	eventually(t, "the first instance", func() bool { return one.get(t.Context(), "/api/v2/status", &struct{}{}) == nil })
 	two := startAlertmanager(t, program, file, one.cluster)
-	eventually(t, "a cluster of two", func() bool { return one.peers(t) == 2 && two.peers(t) == 2 })
+	eventually(t, "a cluster of two", func() bool { return one.ready(t) && two.ready(t) })
 
 	a := newTestAlertmanager(t, Setting{Memory: newRAM(), ExternalURL: "https://prober.example.com"}, one.url, two.url)
-	a.shown = 4 * time.Second // for the group_wait and the peer-timeout above, as amShown is for the defaults
+	a.shown = 4500 * time.Millisecond // for the group_wait and the peer-timeout above, as amShown is for the defaults
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = a.Run(ctx) })

@@ -16,9 +16,9 @@ const amChunk = 200
 func (a *Alertmanager) Run(ctx context.Context) error {
 	began := time.Now()
 	for ctx.Err() == nil {
-		next := time.Now().Add(amRepeat)
+		last := time.Now()
 		a.repeat(ctx, began)
-		a.pause(ctx, next)
+		a.pause(ctx, last)
 	}
 	return nil
 }
@@ -33,16 +33,16 @@ func (a *Alertmanager) repeat(ctx context.Context, began time.Time) {
 	wg.Wait()
 }
 
-// pause returns when it is time to repeat: at the latest then, and earlier when an alert is due to end or an instance has
-// missed one.
-func (a *Alertmanager) pause(ctx context.Context, latest time.Time) {
+// pause returns when it is time to repeat: a minute after the last time, or earlier when an alert has been due to end
+// since, or an instance has missed one.
+func (a *Alertmanager) pause(ctx context.Context, last time.Time) {
+	next := last.Add(amRepeat)
 	for {
-		now := time.Now()
-		latest = a.alerts.soonest(now, a.shown, latest)
-		if soon := now.Add(amSoon); a.missed.Swap(false) && soon.Before(latest) {
-			latest = soon
+		next = a.alerts.soonest(last, a.shown, next)
+		if soon := time.Now().Add(amSoon); a.missed.Swap(false) && soon.Before(next) {
+			next = soon
 		}
-		timer := time.NewTimer(time.Until(latest))
+		timer := time.NewTimer(time.Until(next))
 		select {
 		case <-ctx.Done():
 			timer.Stop()

@@ -180,12 +180,13 @@ func (s *amSet) due(ctx context.Context, now time.Time, shown time.Duration) (id
 	return ids
 }
 
-// soonest is when the next alert is due to end, but not after latest.
-func (s *amSet) soonest(now time.Time, shown time.Duration, latest time.Time) time.Time {
+// soonest is when the first alert is due to end that was not at an instant, but not after latest. Of one that ends when
+// that is told, all have heard by that.
+func (s *amSet) soonest(was time.Time, shown time.Duration, latest time.Time) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, h := range s.held {
-		if over, at := h.over(now, shown); !over && !at.IsZero() && at.Before(latest) {
+		if over, at := h.over(was, shown); !over && !at.IsZero() && !at.Equal(h.Closed) && at.Before(latest) {
 			latest = at
 		}
 	}
