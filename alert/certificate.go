@@ -164,10 +164,11 @@ func (w *CertificateWatch) note(l *probe.Lane, at time.Time) *certificate {
 	return c
 }
 
-// gone tells that a certificate is shown no more.
-func (c *certificate) gone() bool {
-	return c.Unseen >= unseenRounds || c.Others >= goneAfterReturn || c.Others >= goneLooks && !c.Returned
-}
+// gone tells that nothing needs to be known of a certificate any more.
+func (c *certificate) gone() bool { return c.Unseen >= unseenRounds || c.Others >= goneAfterReturn }
+
+// shown tells that a certificate has not been replaced. One that was replaced and comes back is remembered to do so.
+func (c *certificate) shown() bool { return c.Others < goneLooks || c.Returned }
 
 // step is the last of the steps that the certificate has passed, in days; ok is false when it is valid for long.
 func (c *certificate) step(at time.Time) (days int, ok bool) {
@@ -181,7 +182,10 @@ func (c *certificate) step(at time.Time) (days int, ok bool) {
 
 // soon tells that one of the certificates seen lately ends soon.
 func (w *CertificateWatch) soon(at time.Time) bool {
-	return slices.ContainsFunc(w.s.Seen, func(c certificate) bool { _, soon := c.step(at); return soon })
+	return slices.ContainsFunc(w.s.Seen, func(c certificate) bool {
+		_, soon := c.step(at)
+		return soon && c.shown()
+	})
 }
 
 func (w *CertificateWatch) open(r *probe.Result, v probe.Verdict, c *certificate, step int) []Event {

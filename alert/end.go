@@ -27,6 +27,8 @@ type end struct {
 	// since.
 	Good       time.Time
 	GoodRounds int
+	// Longest is the most good rounds in a row that were followed by bad ones.
+	Longest int
 	// Relapsed tells that good rounds of the spell were followed by bad ones, so that a single one proves no end.
 	Relapsed bool
 }
@@ -34,6 +36,7 @@ type end struct {
 // bad takes a bad round.
 func (e *end) bad(r *probe.Result, faults []fault, v probe.Verdict) {
 	e.Relapsed = e.Relapsed || e.GoodRounds > 0
+	e.Longest = max(e.Longest, e.GoodRounds)
 	e.Good, e.GoodRounds, e.HeldFailing = time.Time{}, 0, false
 	for i := range r.Lanes {
 		if _, failing := heldBad(&r.Lanes[i]); failing && asks(&r.Lanes[i]) {
@@ -75,19 +78,20 @@ func (e *end) late(r *probe.Result) {
 }
 
 // good takes a good round and returns the bounds of the end: the earliest good evidence after the last bad one. Of a spell
-// that came and went before, only as many good rounds in a row as a promise takes are an end. Unsettled tells that the good
+// that came and went before, only as many good rounds in a row as a promise takes are an end. Elsewhere tells that the good
 // rounds before this one say nothing, because they did not look where it was broken.
-func (e *end) good(r *probe.Result, v probe.Verdict, unsettled bool) (after, before *time.Time) {
+func (e *end) good(r *probe.Result, v probe.Verdict, promise int, elsewhere bool) (after, before *time.Time) {
 	e.GoodRounds++
 	if e.Good.IsZero() {
 		e.Good = e.worksAgain(r)
 		e.KnownBad = later(e.KnownBad, e.resent(r, v))
 	}
-	if unsettled || e.Relapsed && e.GoodRounds <= resolveRounds {
+	relapsed := e.Relapsed || promise > resolveRounds
+	if elsewhere || relapsed && e.GoodRounds <= promise {
 		e.Good = later(e.Good, r.Ended)
 	}
 	bad, good := e.KnownBad, e.Good
-	if evidenceIsPrompt(v) && !e.Relapsed && !unsettled {
+	if evidenceIsPrompt(v) && !relapsed && !elsewhere {
 		if t := e.heldGood(r); !t.IsZero() && t.Before(good) {
 			good = t
 		}

@@ -46,7 +46,7 @@ func TestEndOfWhatComesAndGoes(t *testing.T) {
 	good := func(e *end, s int) (after, before time.Time) {
 		r := &probe.Result{Target: "orders", Started: at(s), Ended: at(s + 1), Lanes: []probe.Lane{{Lane: probe.LaneFront, Role: probe.RoleFront,
 			Stages: []probe.Stage{{Stage: probe.StageRequest, Outcome: probe.OK, Started: at(s)}}}}}
-		a, b := e.good(r, v, false)
+		a, b := e.good(r, v, resolveRounds, false)
 		return *a, *b
 	}
 	bad := func(e *end, s int) {

@@ -111,6 +111,9 @@ func (g *lastGood) before(f fault) time.Time {
 	return g.Round
 }
 
+// here is when the same stage was last good at the very same address; zero if it never was.
+func (g *lastGood) here(f fault) time.Time { return g.Stages[f.key()][f.stage.Stage] }
+
 func later(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b

@@ -11,8 +11,10 @@ import (
 const (
 	// maxMembers bounds how many addresses are watched at once.
 	maxMembers = 64
-	// unseenRounds is after how many rounds that looked elsewhere an address is forgotten: the name leads there no more.
+	// unseenRounds is after how many rounds that looked elsewhere an address is forgotten, and unseenShare how many for each
+	// address of the name if that is more: the name leads there no more.
 	unseenRounds = 100
+	unseenShare  = 15
 )
 
 // member is one address of the front's name since it began to fail. It is plain data.
@@ -102,11 +104,15 @@ func (m *members) failedToo(address string) {
 
 // age counts the rounds that looked elsewhere.
 func (m *members) age(r *probe.Result) {
+	limit := unseenRounds
+	if l := frontLane(r); l != nil {
+		limit = max(limit, unseenShare*min(len(l.Addresses), maxMembers))
+	}
 	for a, x := range *m {
 		if lookedAt(r, a) {
 			continue
 		}
-		if x.Unseen++; x.Unseen >= unseenRounds {
+		if x.Unseen++; x.Unseen >= limit {
 			delete(*m, a)
 		} else {
 			(*m)[a] = x

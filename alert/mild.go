@@ -8,7 +8,7 @@ import (
 )
 
 // An incident is mild when most rounds go well: one address of several is broken, or failures come and go. Its state is
-// told as degraded, whatever the single rounds saw, until the sum over all rounds is certain, too.
+// told as degraded, whatever the single rounds saw, until the sum over all rounds is certain, too, by failures in a row.
 
 // mildness is why an incident is mild.
 type mildness string
@@ -23,26 +23,35 @@ const (
 // failures that count, which may have begun before the spell.
 func (t *Tracker) certain() bool {
 	s, confirm := &t.s, t.detect.Confirm.Std()
-	if s.Detector.Certain(confirm) {
-		return true
-	}
-	if _, m, ok := s.Members.certain(confirm); ok {
+	_, _, one := s.Members.certain(confirm)
+	switch {
+	case s.Detector.Certain(confirm):
+	case one:
 		s.Mild = byMember
-		s.Start.since(m.First)
-		return true
-	}
-	if s.Pattern.certain() && s.LastBad.Sub(s.Pattern.Bursts[0].Start.Bad) >= confirm {
-		s.Mild = byPattern
+	case s.Pattern.certain() && s.LastBad.Sub(s.Pattern.Bursts[0].Start.Bad) >= confirm:
+		s.Mild, s.Recurs, s.From = byPattern, true, s.Pattern.Bursts[0].First
 		s.Start.since(s.Pattern.Bursts[0].Start)
-		return true
+	default:
+		return false
 	}
-	return false
+	for _, m := range s.Members {
+		if m.Apart {
+			s.Start.since(m.First)
+		}
+	}
+	return true
 }
 
-// since takes another start if that is earlier.
+// since widens the bounds of the start by those of something that belongs to it.
 func (s *start) since(first start) {
 	if first.Before.Before(s.Before) {
-		*s = first
+		s.Before = first.Before
+	}
+	if first.Bad.Before(s.Bad) {
+		s.Bad = first.Bad
+	}
+	if first.After.Before(s.After) {
+		s.After = first.After
 	}
 }
 
@@ -71,11 +80,15 @@ func (t *Tracker) soften(v probe.Verdict) probe.Verdict {
 // settled tells that nothing is left of a mild trouble: every address that failed by itself served again, several times,
 // and failures stopped coming.
 func (t *Tracker) settled() bool {
-	return !t.s.Members.owed(resolveRounds) && (t.s.Mild != byPattern || t.s.Pattern.calm())
+	return !t.s.Members.owed(resolveRounds) && (!t.s.Recurs || t.s.Pattern.calm())
 }
 
-// unsettled tells that the good round before says nothing about the end: it looked at another address than the one that
-// failed, or the trouble comes and goes.
-func (t *Tracker) unsettled() bool {
-	return t.s.Members.owed(1) || t.s.Mild == byPattern && !t.s.Pattern.calm()
+// promise is how many good rounds in a row are the end of a spell that came and went: more than there ever were between
+// its failures.
+func (t *Tracker) promise() int {
+	n := max(resolveRounds, t.s.End.Longest+1)
+	if t.s.Recurs {
+		n = max(n, t.s.Pattern.longest(t.s.From)+1)
+	}
+	return n
 }

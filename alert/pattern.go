@@ -2,13 +2,16 @@ package alert
 
 // A low steady share of failures never lifts the cumulative sum: below one in thirteen it sinks faster than it rises. So
 // the failures among the last rounds are counted, too. They must come in several bursts, or one short outage would be a
-// pattern. The numbers are the least that keep a path on which 0.8 % of the rounds fail by chance at some 0.2 openings a
-// year; TestFalseOpenings counts them.
+// pattern. With 8 of 120 a path on which 0.8 % of the rounds fail by chance would be told of twice
+// a year, with 9 some five times less; TestFalseOpenings counts.
 const (
 	patternRounds = 120 // 20 minutes at the usual interval
 	patternLeast  = 9   // failures
 	patternBursts = 3
-	patternSpan   = 10 // rounds from the first failure to the last
+	// patternBurst is how many failures of one burst count: a real outage is no reason to take the next failure for a
+	// pattern.
+	patternBurst = 4
+	patternSpan  = 10 // rounds from the first failure to the last
 	// patternCalm is below how many failures the pattern is over.
 	patternCalm = 2
 )
@@ -55,13 +58,38 @@ func (p *pattern) failed() (n int) {
 	return n
 }
 
+// weight counts them, of each burst at most some.
+func (p *pattern) weight() (n int) {
+	for _, b := range p.Bursts {
+		n += min(patternBurst, b.Last-max(b.First, p.oldest())+1)
+	}
+	return n
+}
+
+// recurs tells that failures came in several bursts since the round with the number from.
+func (p *pattern) recurs(from int) bool {
+	n := len(p.Bursts)
+	return n >= patternBursts && p.Bursts[n-patternBursts].First >= from && p.Bursts[n-1].Last-from >= patternSpan
+}
+
+// longest is how many rounds in a row went well at most between failures since the round with the number from.
+func (p *pattern) longest(from int) (n int) {
+	for i := 1; i < len(p.Bursts); i++ {
+		if p.Bursts[i-1].First < from {
+			continue
+		}
+		n = max(n, p.Bursts[i].First-p.Bursts[i-1].Last-1)
+	}
+	return n
+}
+
 // looked counts the last rounds.
 func (p *pattern) looked() int { return min(p.Rounds, patternRounds) }
 
 // certain tells that failures come and go.
 func (p *pattern) certain() bool {
 	n := len(p.Bursts)
-	return n >= patternBursts && p.Bursts[n-1].Last-max(p.Bursts[0].First, p.oldest()) >= patternSpan && p.failed() >= patternLeast
+	return n >= patternBursts && p.Bursts[n-1].Last-max(p.Bursts[0].First, p.oldest()) >= patternSpan && p.weight() >= patternLeast
 }
 
 // calm tells that they do not any more.

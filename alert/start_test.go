@@ -102,7 +102,7 @@ func TestEndByHeldOpen(t *testing.T) {
 				good.Lanes[i].Stages[0].Outcome = probe.OK
 			}
 		}
-		if _, before := e.good(good, v, false); before.Sub(at) != c.want {
+		if _, before := e.good(good, v, resolveRounds, false); before.Sub(at) != c.want {
 			t.Errorf("%s: ends before %v, want %v", name, before.Sub(at), c.want)
 		}
 	}

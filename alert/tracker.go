@@ -36,14 +36,18 @@ type Tracker struct {
 // trackerState is everything that a tracker remembers, as plain data.
 type trackerState struct {
 	Detector Detector
-	// Members and Pattern outlive a spell, until an incident that was told is over.
+	// Members and Pattern outlive a spell.
 	Members members
 	Pattern pattern
 	// Mild tells that people were told of an incident in which most rounds go well.
-	Mild  mildness
-	Good  lastGood
-	Start start
-	End   end
+	Mild mildness
+	// Recurs tells that the failures of the spell come and go, so that its end takes longer to be known; From is the number
+	// in Pattern of the first of them.
+	Recurs bool
+	From   int
+	Good   lastGood
+	Start  start
+	End    end
 	// Began is when the spell's first bad round began.
 	Began time.Time
 	// Run bounds the start of the failures in a row that go on, when they began after good rounds within the spell.
@@ -195,9 +199,13 @@ func (t *Tracker) count(r *probe.Result, v probe.Verdict, faults []fault) {
 	}
 	first := startOf(r, faults, &s.Good)
 	s.Detector.Bad(began, failed, served(v))
-	s.Members.note(r, true, blame, first, served(v))
 	s.Pattern.note(!served(v), first)
-	if s.Mild != notMild && s.Detector.Certain(t.detect.Confirm.Std()) {
+	s.Recurs = s.Recurs || s.Pattern.recurs(s.From)
+	if blame != nil {
+		first.After = s.Good.here(*blame)
+	}
+	s.Members.note(r, true, blame, first, served(v))
+	if s.Detector.Consecutive >= hardRun && s.Detector.Certain(t.detect.Confirm.Std()) {
 		s.Mild = notMild
 	}
 }
@@ -286,7 +294,7 @@ func (t *Tracker) suspicious(r *probe.Result) bool {
 func (t *Tracker) good(r *probe.Result) (events []Event) {
 	s, i := &t.s, t.s.Incident
 	defer s.Good.note(r)
-	unsettled := t.unsettled()
+	elsewhere := s.Members.owed(1)
 	s.Members.note(r, false, nil, start{}, false)
 	s.Pattern.note(false, start{})
 	if i == nil {
@@ -296,7 +304,7 @@ func (t *Tracker) good(r *probe.Result) (events []Event) {
 	s.GoodRun++
 	i.Rounds++
 	t.remember(r)
-	i.setEnd(s.End.good(r, i.Verdict, unsettled))
+	i.setEnd(s.End.good(r, i.Verdict, t.promise(), elsewhere))
 	t.bound()
 	calm := s.GoodRun >= resolveRounds && r.Ended.Sub(later(s.LastBad, *i.EndsAfter)) >= t.detect.Resolve.Std()
 	innocent := (calm || s.Detector.Quiet()) && !s.Members.awaited()
@@ -323,7 +331,8 @@ func (t *Tracker) begin(r *probe.Result, v probe.Verdict, faults []fault) {
 	s := &t.s
 	s.Start, s.End, s.Began = startOf(r, faults, &s.Good), end{}, r.Started.UTC()
 	s.Start.loss(r, v)
-	s.Detector, s.OtherRounds, s.History, s.Run, s.Mild = Detector{}, 0, nil, nil, notMild
+	s.Detector, s.OtherRounds, s.History, s.Run = Detector{}, 0, nil, nil
+	s.Mild, s.Recurs, s.From = notMild, false, s.Pattern.Rounds+1
 	b := s.Start.bounds(v)
 	if last := s.Last; last != nil && r.Started.Sub(*last.ResolvedAt) <= t.detect.Reopen.Std() {
 		i := last.snapshot()
@@ -342,9 +351,10 @@ func (t *Tracker) begin(r *probe.Result, v probe.Verdict, faults []fault) {
 func (t *Tracker) end(resolved *Incident) {
 	if resolved != nil {
 		t.s.Last = resolved.snapshot()
-		t.s.Members, t.s.Pattern = nil, pattern{}
+		t.s.Members = nil
 	}
-	t.s.Incident, t.s.History, t.s.Detector, t.s.Mild = nil, nil, Detector{}, notMild
+	t.s.Incident, t.s.History, t.s.Detector = nil, nil, Detector{}
+	t.s.Mild, t.s.Recurs = notMild, false
 }
 
 // bound writes the bounds of the spell's start, by the latest verdict, into the incident.

@@ -3,6 +3,7 @@ package alert
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -219,30 +220,38 @@ func TestQuietPath(t *testing.T) {
 
 // TestHalfOutageIsNeverMissed fails half of the probes for five minutes.
 func TestHalfOutageIsNeverMissed(t *testing.T) {
-	for seed := range uint64(150) {
+	const worlds = 400
+	opened := 0
+	for seed := range uint64(worlds) {
 		w := &world{rand: rand.New(rand.NewPCG(seed, 3)), every: 10 * time.Second}
-		from := epoch.Add(2 * time.Minute)
+		from := epoch.Add(2*time.Minute + w.ms(0, 10000))
 		w.outages = []outage{{span{from, from.Add(5 * time.Minute)}, refused, 0.5}}
 		s := newStory(t, defaultDetect)
 		w.run(from.Add(8*time.Minute), defaultDetect, s.saw)
 		if s.last(EventOpened) == nil {
 			t.Errorf("seed %d: missed", seed)
+			continue
 		}
+		opened++
 	}
+	t.Logf("half of the probes fail for 5 minutes: %d of %d opened", opened, worlds)
 }
 
 func TestHardOutageOpensSoon(t *testing.T) {
-	var worst time.Duration
-	for seed := range uint64(150) {
+	var took []time.Duration
+	for seed := range uint64(400) {
 		w := &world{rand: rand.New(rand.NewPCG(seed, 4)), every: 10 * time.Second}
 		from := epoch.Add(2*time.Minute + w.ms(0, 10000))
 		w.outages = []outage{{span{from, from.Add(5 * time.Minute)}, refused, 1}}
 		s := newStory(t, defaultDetect)
 		w.run(from.Add(8*time.Minute), defaultDetect, s.saw)
-		worst = max(worst, s.last(EventOpened).OpenedAt.Sub(from))
+		took = append(took, s.last(EventOpened).OpenedAt.Sub(from))
 	}
-	if worst > 33*time.Second {
-		t.Errorf("the slowest alarm came after %v", worst)
+	slices.Sort(took)
+	n := len(took)
+	t.Logf("a hard outage at a 10 s interval: opened after %v, p99 %v, at most %v", took[n/2], took[n*99/100], took[n-1])
+	if took[n*99/100] > 30*time.Second || took[n-1] > 31*time.Second {
+		t.Errorf("the slowest alarms came after %v", took[n-5:])
 	}
 }
 

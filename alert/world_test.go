@@ -20,6 +20,13 @@ type world struct {
 	// Noise is the chance that a round fails for no reason, blind that it cannot look.
 	noise, blind float64
 	pauses       []span // the prober does not run
+	// addresses is how many the name leads to, if several; each round goes to one of them by chance, number address.
+	// Outages hit the one with the number only; 0 for all.
+	addresses, address, only int
+
+	// saw, if set, gets each round, its verdict and what the tracker made of it; gap each pause.
+	saw func(*probe.Result, probe.Verdict, Step)
+	gap func(probe.Gap)
 
 	now     time.Time
 	round   uint64
@@ -77,7 +84,7 @@ func (w *world) ms(lo, hi int) time.Duration {
 // at finds the outage that an attempt at t meets.
 func (w *world) at(t time.Time) *outage {
 	for i := range w.outages {
-		if o := &w.outages[i]; o.holds(t) && (o.share == 1 || w.rand.Float64() < o.share) {
+		if o := &w.outages[i]; o.holds(t) && (w.only == 0 || w.only == w.address) && (o.share == 1 || w.rand.Float64() < o.share) {
 			return o
 		}
 	}
@@ -95,8 +102,18 @@ func (w *world) look(by probe.Trigger) (*probe.Result, probe.Verdict) {
 	}
 	front := probe.Lane{Lane: probe.LaneFront, Address: "10.0.0.10:443", Local: "10.0.9.4:" + strconv.Itoa(40000+int(w.round%20000)),
 		RequestID: "r" + strconv.FormatUint(w.round, 10)}
+	if w.addresses > 0 {
+		w.address = 1 + w.rand.IntN(w.addresses)
+		front.Address = addressNumber(w.address)
+		for n := range w.addresses {
+			front.Addresses = append(front.Addresses, addressNumber(n+1))
+		}
+	}
 	v := w.walk(&front)
 	r.Lanes = append(r.Lanes, front)
+	if w.addresses > 1 && v.State.Bad() {
+		v = w.lookAtOthers(r, v)
+	}
 	if w.heldOpen {
 		w.beatUntil(w.now)
 		facts := w.beat.facts
@@ -106,6 +123,26 @@ func (w *world) look(by probe.Trigger) (*probe.Result, probe.Verdict) {
 	r.Ended = w.now
 	w.lateAnswers(r)
 	return r, v
+}
+
+func addressNumber(n int) string { return "10.0.0." + strconv.Itoa(n) + ":443" }
+
+// lookAtOthers adds what a round sees of three other addresses. Users are served when one of them serves.
+func (w *world) lookAtOthers(r *probe.Result, v probe.Verdict) probe.Verdict {
+	at, broken := w.now, w.address
+	for n := 1; n <= w.addresses && len(r.Lanes) < 4; n++ {
+		if n == broken {
+			continue
+		}
+		w.address, w.now = n, at
+		l := probe.Lane{Lane: probe.LaneFront, Extra: true, Address: addressNumber(n)}
+		if w.walk(&l).State == probe.Up {
+			v.State = probe.Degraded
+		}
+		r.Lanes = append(r.Lanes, l)
+	}
+	w.address, w.now = broken, at
+	return v
 }
 
 // gossip are held-open connections beside lanes that the world does not have: what they say must move nothing.
@@ -264,6 +301,9 @@ func (w *world) run(until time.Time, detect config.Detect, saw func(Event)) *Tra
 	for w.now.Before(until) {
 		r, v := w.look(probe.BySchedule)
 		step := tr.Observe(r, v)
+		if w.saw != nil {
+			w.saw(r, v, step)
+		}
 		for _, e := range step.Events {
 			saw(e)
 		}
@@ -275,7 +315,11 @@ func (w *world) run(until time.Time, detect config.Detect, saw func(Event)) *Tra
 		for _, p := range w.pauses {
 			if p.holds(w.now) {
 				w.now = p.to
-				for _, e := range tr.Gap(probe.Gap{From: p.from, To: p.to, Reason: "paused"}) {
+				g := probe.Gap{From: p.from, To: p.to, Reason: "paused"}
+				if w.gap != nil {
+					w.gap(g)
+				}
+				for _, e := range tr.Gap(g) {
 					saw(e)
 				}
 			}
