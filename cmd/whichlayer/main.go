@@ -20,6 +20,7 @@ func commands() []*cobra.Command {
 		newExplainCmd(),
 		newRunCmd(),
 		newReplayCmd(),
+		newIncidentsCmd(),
 		newDrillCmd(),
 		newValidateCmd(),
 		newVersionCmd(),
