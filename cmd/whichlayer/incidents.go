@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -163,8 +164,8 @@ func (f *incidentsFlags) where() (dir string, zone *time.Location, err error) {
 // pick reads the incidents that the flags ask for.
 func (f *incidentsFlags) pick(ctx context.Context, db *store.DB, zone *time.Location) ([]*alert.Incident, error) {
 	filter := store.Filter{Target: f.target, Layer: probe.Layer(f.layer), Limit: f.limit}
-	if f.layer != "" && !(&config.Receiver{Layers: config.Layers()}).WantsLayer(f.layer) {
-		return nil, usageError{fmt.Errorf("--layer: %q is not a layer", f.layer)}
+	if f.layer != "" && !slices.Contains(config.Layers(), f.layer) {
+		return nil, usageError{fmt.Errorf("--layer: %q is not a layer, expected one of %s", f.layer, strings.Join(config.Layers(), ", "))}
 	}
 	if f.since != "" && f.from != "" {
 		return nil, usageError{errors.New("--since and --from are the same, expected one of them")}
