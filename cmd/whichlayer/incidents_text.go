@@ -130,8 +130,8 @@ func (p incidentsPrinter) show(s *store.Story, asJSON bool) error {
 	}
 	var b strings.Builder
 	n := p.note(s.Incident)
-	fmt.Fprintf(&b, "%s\n", p.t.paint(strong, p.t.clean(wrap(n.Headline(), 0, p.t.width))))
-	fmt.Fprintf(&b, "  %s\n", p.t.clean(wrap(n.Sentence(), 2, p.t.width)))
+	fmt.Fprintf(&b, "%s\n", p.t.paint(strong, wrap(p.t.clean(n.Headline()), 0, p.t.width)))
+	fmt.Fprintf(&b, "  %s\n", wrap(p.t.clean(n.Sentence()), 2, p.t.width))
 	p.pair(&b, "incident", s.Incident.ID)
 	p.pair(&b, "began", n.Began(p.zone))
 	if ended := n.Ended(p.zone); ended != "" {
@@ -151,7 +151,7 @@ func (p incidentsPrinter) show(s *store.Story, asJSON bool) error {
 }
 
 func (p incidentsPrinter) pair(b io.Writer, name, text string) {
-	fmt.Fprintf(b, "  %-9s %s\n", name, p.t.clean(wrap(text, 12, p.t.width)))
+	fmt.Fprintf(b, "  %-9s %s\n", name, wrap(p.t.clean(text), 12, p.t.width))
 }
 
 func (p incidentsPrinter) reasons(b io.Writer, i *alert.Incident) {
@@ -193,7 +193,7 @@ func (p incidentsPrinter) course(b io.Writer, s *store.Story) {
 	slices.SortStableFunc(points, func(a, b point) int { return a.at.Compare(b.at) })
 	fmt.Fprintf(b, "  course (UTC)\n")
 	for _, x := range points {
-		fmt.Fprintf(b, "    %s  %s\n", x.at.UTC().Format("2006-01-02 15:04:05.000"), p.t.clean(wrap(x.text, 29, p.t.width)))
+		fmt.Fprintf(b, "    %s  %s\n", x.at.UTC().Format("2006-01-02 15:04:05.000"), wrap(p.t.clean(x.text), 29, p.t.width))
 	}
 }
 
@@ -221,7 +221,7 @@ func (p incidentsPrinter) told(b io.Writer, all []alert.Delivery) {
 		if d.Notification.Reminder && d.Transition == config.Updated {
 			what = "reminder"
 		}
-		fmt.Fprintf(b, "    %s  %s\n", at.UTC().Format("2006-01-02 15:04:05.000"), p.t.clean(wrap(d.Receiver+": "+what+" "+text, 29, p.t.width)))
+		fmt.Fprintf(b, "    %s  %s\n", at.UTC().Format("2006-01-02 15:04:05.000"), wrap(p.t.clean(d.Receiver+": "+what+" "+text), 29, p.t.width))
 	}
 }
 
