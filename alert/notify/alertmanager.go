@@ -45,7 +45,7 @@ const (
 // A receiver needs its Run, without which alerts end after some minutes.
 type Alertmanager struct {
 	instances []*instance
-	alerts    amSet
+	alerts    *amSet
 	writer    amWriter
 	shown     time.Duration
 	// changed wakes Run, which then looks at the alerts and at whether an instance missed one.
@@ -57,6 +57,7 @@ type Alertmanager struct {
 var (
 	_ alert.Notifier = (*Alertmanager)(nil)
 	_ alert.Runner   = (*Alertmanager)(nil)
+	_ alert.Checker  = (*Alertmanager)(nil)
 )
 
 // NewAlertmanager prepares a notifier with the alerts that the memory has; it sends nothing.
@@ -97,6 +98,19 @@ func amHeader(cfg config.Alertmanager) http.Header {
 	return h
 }
 
+// Check implements alert.Checker: it asks each instance how it is, with the credentials.
+func (a *Alertmanager) Check(ctx context.Context) error {
+	var errs []error
+	for _, i := range a.instances {
+		err := i.check(ctx)
+		if err == nil {
+			return nil // Notify succeeds by one instance, too
+		}
+		errs = append(errs, err)
+	}
+	return noneTook("no instance answers", errs)
+}
+
 // Notify implements alert.Notifier. It succeeds when one instance has the alert; Run tells the others. Those that failed
 // the last time are asked only when no other has it, so that a dead one costs each message nothing.
 func (a *Alertmanager) Notify(ctx context.Context, n alert.Notification) error {
@@ -113,7 +127,7 @@ func (a *Alertmanager) Notify(ctx context.Context, n alert.Notification) error {
 		}
 		errs = append(errs, failed...)
 	}
-	return noneTook(errs)
+	return noneTook("no instance took the alert", errs)
 }
 
 // byHealth are the instances that were well the last time, then the others.
@@ -172,7 +186,7 @@ func (a *Alertmanager) body(ids ...string) func() ([]byte, error) {
 
 // noneTook makes one error of all: final only when each is, and with a pause only when each that may pass asks for one.
 // It wraps none of them, whose kind would be taken for its own.
-func noneTook(errs []error) error {
+func noneTook(what string, errs []error) error {
 	final, pause := true, time.Duration(-1)
 	texts := make([]string, len(errs))
 	for k, err := range errs {
@@ -191,7 +205,7 @@ func noneTook(errs []error) error {
 			pause = after
 		}
 	}
-	err := errors.New("no instance took the alert: " + strings.Join(texts, "; "))
+	err := errors.New(what + ": " + strings.Join(texts, "; "))
 	switch {
 	case final:
 		return &alert.PermanentError{Err: err}

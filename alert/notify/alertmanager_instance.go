@@ -46,6 +46,17 @@ func (i *instance) post(ctx context.Context, body func() ([]byte, error), log *s
 	return nil
 }
 
+// noAlert is a filter that no alert passes, so that the answer is short.
+const noAlert = "?filter=alertname%3D%22WhichlayerCheck%22"
+
+// check reads from where alerts are posted to.
+func (i *instance) check(ctx context.Context) error {
+	if _, err := i.http.Do(ctx, Request{URL: i.url + noAlert, Header: i.header}); err != nil {
+		return fmt.Errorf("%s: %w", i.host, err)
+	}
+	return nil
+}
+
 // note keeps whether the instance is well, and logs when that changes. That the caller went away says nothing of it.
 func (i *instance) note(ctx context.Context, err error, log *slog.Logger) {
 	if cause := context.Cause(ctx); err != nil && cause != nil && cause != errSlow { //nolint:errorlint // it is never wrapped

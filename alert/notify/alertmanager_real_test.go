@@ -219,6 +219,9 @@ func TestAlertmanagerCluster(t *testing.T) {
 		}
 	}
 	began := time.Now().Add(-11 * time.Second)
+	if err := a.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
 
 	opened, short := live(config.Opened, "orders", began), live(config.Resolved, "short", began)
 	short.Whole = true // it was over before it could be told

@@ -95,12 +95,14 @@ func (h *held) forget(now time.Time, shown time.Duration) bool {
 // amSet are the alerts by incident, as the memory has them.
 type amSet struct {
 	memory alert.Memory
-	mu     *sync.Mutex
+	// saving orders what is written; mu is for held alone, so that a disk that hangs delays no repeat.
+	saving sync.Mutex
+	mu     sync.Mutex
 	held   map[string]held
 }
 
-func loadAlerts(memory alert.Memory) amSet {
-	s := amSet{memory: memory, mu: &sync.Mutex{}, held: map[string]held{}}
+func loadAlerts(memory alert.Memory) *amSet {
+	s := &amSet{memory: memory, held: map[string]held{}}
 	for key, text := range memory.All() {
 		var h held
 		if id, ok := strings.CutPrefix(key, alertKey); ok && json.Unmarshal([]byte(text), &h) == nil && len(h.Labels) > 0 {
@@ -112,44 +114,49 @@ func loadAlerts(memory alert.Memory) amSet {
 
 // change replaces what is held of an incident and returns when that is remembered.
 func (s *amSet) change(ctx context.Context, id string, to func(old held) held) {
+	changed := []string{id}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.held[id] = to(s.held[id])
-	s.save(ctx, id)
 	if len(s.held) > maxAlerts {
-		s.drop(ctx, slices.Min(slices.Collect(maps.Keys(s.held)))) // IDs begin with the time
+		oldest := slices.Min(slices.Collect(maps.Keys(s.held))) // IDs begin with the time
+		delete(s.held, oldest)
+		changed = append(changed, oldest)
 	}
+	s.mu.Unlock()
+	s.save(ctx, changed)
 }
 
 // taken notes that an instance has the alerts.
 func (s *amSet) taken(ctx context.Context, now time.Time, ids ...string) {
+	var changed []string
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	for _, id := range ids {
 		if h, ok := s.held[id]; ok && h.Taken.IsZero() {
 			h.Taken = now
 			s.held[id] = h
-			s.save(ctx, id)
+			changed = append(changed, id)
 		}
 	}
+	s.mu.Unlock()
+	s.save(ctx, changed)
 }
 
-// save and drop go on when the caller has no time left: the alert is held all the same.
-func (s *amSet) save(ctx context.Context, id string) {
-	text, err := json.Marshal(s.held[id])
-	if err != nil {
-		return // it has texts and times only
+// save goes on when the caller has no time left: the alerts are held all the same.
+func (s *amSet) save(ctx context.Context, ids []string) {
+	s.saving.Lock()
+	defer s.saving.Unlock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rememberTime)
+	defer cancel()
+	for _, id := range ids {
+		s.mu.Lock()
+		h, ok := s.held[id]
+		s.mu.Unlock()
+		if text, err := json.Marshal(h); ok && err == nil {
+			s.memory.Set(ctx, alertKey+id, string(text))
+		} else {
+			s.memory.Delete(ctx, alertKey+id)
+		}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rememberTime)
-	defer cancel()
-	s.memory.Set(ctx, alertKey+id, string(text))
-}
-
-func (s *amSet) drop(ctx context.Context, id string) {
-	delete(s.held, id)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rememberTime)
-	defer cancel()
-	s.memory.Delete(ctx, alertKey+id)
 }
 
 // posts are some of the alerts as they are now.
@@ -167,15 +174,18 @@ func (s *amSet) posts(now time.Time, shown time.Duration, ids ...string) []post 
 
 // due drops what need not be repeated any more, and returns the others in their order.
 func (s *amSet) due(ctx context.Context, now time.Time, shown time.Duration) (ids []string) {
+	var dropped []string
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	for id, h := range s.held {
 		if h.forget(now, shown) {
-			s.drop(ctx, id)
-			continue
+			delete(s.held, id)
+			dropped = append(dropped, id)
+		} else {
+			ids = append(ids, id)
 		}
-		ids = append(ids, id)
 	}
+	s.mu.Unlock()
+	s.save(ctx, dropped)
 	slices.Sort(ids)
 	return ids
 }
