@@ -18,6 +18,7 @@ type quiet struct {
 	// chance is that of a round to fail, blips how many micro-outages there are a day, each as long as blip says: so many
 	// rounds, and so long.
 	chance, blips float64
+	addresses     int // behind the name
 	blip          func() (rounds int, length time.Duration)
 
 	now, blipsTo time.Time
@@ -66,7 +67,11 @@ func (q *quiet) look(tr *Tracker) Step {
 	if bad {
 		v = down(probe.LayerNetwork, probe.CauseRefused, probe.Likely)
 	}
-	step := tr.Observe(round("orders", q.now, bad), v)
+	r := round("orders", q.now, bad)
+	if q.addresses > 1 {
+		r.Lanes[0].Address = addressNumber(q.rand.IntN(q.addresses))
+	}
+	step := tr.Observe(r, v)
 	for _, e := range step.Events {
 		switch e.Event {
 		case EventOpened:
@@ -115,21 +120,29 @@ func TestFalseOpenings(t *testing.T) {
 		name          string
 		years         int
 		chance, blips float64
+		addresses     int
 		rounds        int           // a micro-outage has 1 to so many rounds
 		length        time.Duration // or up to so long
 		most          float64       // openings a year
 	}{
-		{"quiet, 1 micro-outage a day of 1-2 rounds", 20, 1e-4, 1, 2, 0, 0.1},
-		{"quiet, 1 micro-outage a day of up to 5 s", 20, 1e-4, 1, 0, 5 * time.Second, 0.1},
+		{"quiet, 1 micro-outage a day of 1-2 rounds", 20, 1e-4, 1, 1, 2, 0, 0.1},
+		{"quiet, 1 micro-outage a day of up to 5 s", 20, 1e-4, 1, 1, 0, 5 * time.Second, 0.1},
 		// Two of these within two minutes are told, and should be.
-		{"quiet, 1 micro-outage a day of up to 15 s", 10, 1e-4, 1, 0, 15 * time.Second, 0.5},
-		{"noisy, 0.8 % fail by chance", 5, 0.008, 0, 1, 0, 2},
+		{"quiet, 1 micro-outage a day of up to 15 s", 10, 1e-4, 1, 1, 0, 15 * time.Second, 0.5},
+		{"noisy, 0.8 % fail by chance", 5, 0.008, 0, 1, 1, 0, 2},
+		{"noisy, ten addresses", *years / 4, 0.008, 0, 10, 1, 0, 2},
 	} {
 		n := c.years * *years
+		if c.addresses > 1 {
+			n = c.years // next to nothing can be skipped: only when asked for many years
+		}
+		if n == 0 {
+			continue
+		}
 		rnd := rand.New(rand.NewPCG(40, uint64(c.rounds)))
 		total := quiet{rand: rnd}
 		for range n {
-			q := &quiet{rand: rnd, chance: c.chance, blips: c.blips, blip: func() (int, time.Duration) {
+			q := &quiet{rand: rnd, chance: c.chance, blips: c.blips, addresses: c.addresses, blip: func() (int, time.Duration) {
 				if c.rounds > 0 {
 					return 1 + rnd.IntN(c.rounds), 0
 				}
