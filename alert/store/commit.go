@@ -5,17 +5,24 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/whichlayer/whichlayer/alert"
+	"github.com/whichlayer/whichlayer/probe"
 )
 
 // Commit implements alert.Store. errors.Is finds [ErrFull] when there is no room.
 func (d *DB) Commit(ctx context.Context, b *alert.Batch) error {
+	db, err := d.writer(ctx)
+	if err != nil {
+		return full(err)
+	}
 	chunks, err := d.codec.chunks(b.Rounds)
 	if err != nil {
 		return fmt.Errorf("keep rounds: %w", err)
 	}
-	tx, err := d.write.BeginTx(ctx, nil)
+	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return full(fmt.Errorf("begin to write the state: %w", err))
 	}
@@ -27,11 +34,10 @@ func (d *DB) Commit(ctx context.Context, b *alert.Batch) error {
 	w.rounds(chunks)
 	w.history(b.History)
 	if w.err != nil {
-		_ = tx.Rollback()
+		_ = tx.Rollback() // SQLite may have done it
 		return full(fmt.Errorf("write the state: %w", w.err))
 	}
 	if err := tx.Commit(); err != nil {
-		_ = tx.Rollback()
 		return full(fmt.Errorf("write the state: %w", err))
 	}
 	return nil
@@ -67,46 +73,84 @@ func (w *writer) each(n int, query string, row func(i int) []any) {
 	}
 }
 
-// json is a value packed.
+// json is a value in JSON.
 func (w *writer) json(v any) []byte {
 	data, err := json.Marshal(v)
 	if err != nil && w.err == nil {
 		w.err = fmt.Errorf("encode %T: %w", v, err)
 	}
-	return w.codec.pack(data)
+	return data
 }
 
+const putIncident = `INSERT INTO incidents
+	(id, target, state, starts_at, ends_at, over_at, opened_at, layer, cause, confidence, layers, reopened, json)
+	VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)
+	ON CONFLICT (id) DO UPDATE SET state = excluded.state, starts_at = excluded.starts_at, ends_at = excluded.ends_at,
+	over_at = excluded.over_at, opened_at = excluded.opened_at, layer = excluded.layer, cause = excluded.cause,
+	confidence = excluded.confidence, layers = excluded.layers, reopened = excluded.reopened, json = excluded.json`
+
 func (w *writer) incidents(all []*alert.Incident) {
-	w.each(len(all), `INSERT INTO incidents (id, target, state, starts_at, ends_at, layer, cause, confidence, json) VALUES (?,?,?,?,?,?,?,?,?)
-		ON CONFLICT (id) DO UPDATE SET state = excluded.state, starts_at = excluded.starts_at, ends_at = excluded.ends_at,
-		layer = excluded.layer, cause = excluded.cause, confidence = excluded.confidence, json = excluded.json`,
-		func(i int) []any {
-			x := all[i]
-			var end any
-			if x.EndsAt != nil {
-				end = nanos(*x.EndsAt)
-			}
-			return []any{x.ID, x.Target, string(x.State), nanos(x.StartsBefore), end, string(x.Verdict.Layer), string(x.Verdict.Cause),
-				string(x.Verdict.Confidence), w.json(x)}
-		})
+	w.each(len(all), putIncident, func(i int) []any {
+		x := all[i]
+		v := &x.Verdict
+		return []any{x.ID, x.Target, string(x.State), nanos(x.StartsBefore), moment(x.EndsAt), moment(overAt(x)), moment(x.OpenedAt),
+			string(v.Layer), string(v.Cause), string(v.Confidence), layers(v), x.Reopened, string(w.json(x))}
+	})
+}
+
+// overAt is when an incident was over; nil while it goes on. The end of one that was given up is not known.
+func overAt(i *alert.Incident) *time.Time {
+	switch {
+	case i.Active():
+		return nil
+	case i.EndsAt != nil:
+		return i.EndsAt
+	case i.ResolvedAt != nil:
+		return i.ResolvedAt
+	case len(i.Timeline) > 0:
+		return &i.Timeline[len(i.Timeline)-1].At
+	}
+	return &i.StartsBefore
+}
+
+// layers are those of a verdict and of all its suspects, each between spaces.
+func layers(v *probe.Verdict) string {
+	all := []probe.Layer{v.Layer}
+	text := " " + string(v.Layer) + " "
+	for _, s := range v.Suspects {
+		if !slices.Contains(all, s.Layer) {
+			all = append(all, s.Layer)
+			text += string(s.Layer) + " "
+		}
+	}
+	return text
 }
 
 func (w *writer) events(all []alert.Event) {
-	w.each(len(all), "INSERT INTO events (incident, target, time, kind, json) VALUES (?,?,?,?,?)", func(i int) []any {
+	w.each(len(all), "INSERT INTO events (incident, target, time, kind, json) VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING", func(i int) []any {
 		x, id := all[i], ""
 		if x.Incident != nil {
 			id = x.Incident.ID
 		}
-		return []any{id, x.Target, nanos(x.Time), string(x.Event), w.json(x)}
+		return []any{id, x.Target, nanos(x.Time), string(x.Event), w.codec.pack(w.json(x))}
 	})
 }
 
+const putDelivery = `INSERT INTO deliveries (seq, receiver, incident, transition, state, created, settled, attempts, error, json)
+	VALUES (?,?,?,?,?,?,?,?,?,?)
+	ON CONFLICT (seq) DO UPDATE SET receiver = excluded.receiver, incident = excluded.incident, transition = excluded.transition,
+	state = excluded.state, created = excluded.created, settled = excluded.settled, attempts = excluded.attempts,
+	error = excluded.error, json = excluded.json`
+
 func (w *writer) deliveries(all []alert.Delivery) {
-	w.each(len(all), `INSERT INTO deliveries (seq, receiver, incident, state, created, json) VALUES (?,?,?,?,?,?)
-		ON CONFLICT (seq) DO UPDATE SET state = excluded.state, json = excluded.json`, func(i int) []any {
-		x := all[i]
-		return []any{x.Seq, x.Receiver, x.Incident, string(x.State), nanos(x.Created), w.json(x)}
+	highest := int64(0)
+	w.each(len(all), putDelivery, func(i int) []any {
+		x := &all[i]
+		highest = max(highest, x.Seq)
+		return []any{x.Seq, x.Receiver, x.Incident, string(x.Transition), string(x.State), nanos(x.Created), moment(&x.Settled), x.Attempts, x.Error,
+			w.codec.pack(w.json(x))}
 	})
+	w.each(min(len(all), 1), "UPDATE highest SET seq = max(seq, ?) WHERE what = 'delivery'", func(int) []any { return []any{highest} })
 }
 
 func (w *writer) state(all map[string][]byte) {

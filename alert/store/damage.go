@@ -5,48 +5,62 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
 )
 
-// ErrFull says that there is no room to write.
-var ErrFull = errors.New("there is no room for the state")
+// soundTime bounds how long a large file is looked through when it is opened: nobody watches meanwhile.
+const soundTime = 5 * time.Second
 
 // errDamaged says that the file is not what was written.
 var errDamaged = errors.New("the state is damaged")
 
-// primary is the first byte of SQLite's result code (https://sqlite.org/rescode.html); 0 for another error.
-func primary(err error) int {
+// resultCode is SQLite's extended result code of an error (https://sqlite.org/rescode.html); 0 of another error.
+func resultCode(err error) int {
 	var e *sqlite.Error
 	if errors.As(err, &e) {
-		return e.Code() & 0xff
+		return e.Code()
 	}
 	return 0
 }
 
 // damaged tells that an error comes from what stands in the file, and not from the disk or the permissions.
 func damaged(err error) bool {
-	code := primary(err)
+	code := resultCode(err) & 0xff // the primary one
 	return errors.Is(err, errDamaged) || code == lib.SQLITE_CORRUPT || code == lib.SQLITE_NOTADB
 }
 
-// full marks an error that only means a lack of room.
-func full(err error) error {
-	if primary(err) == lib.SQLITE_FULL {
-		return errors.Join(ErrFull, err)
+// needed are the tables without which nothing goes on; they are small.
+var needed = []string{"state", "deliveries", "incidents", "events"}
+
+// sound looks for damage: in what is needed, then in all else as far as time allows.
+func sound(ctx context.Context, db *sql.DB) error {
+	for _, table := range needed {
+		var there int
+		err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?", table).Scan(&there)
+		if err == nil && there > 0 {
+			err = check(ctx, db, "PRAGMA quick_check('"+table+"')")
+		}
+		if err != nil {
+			return fmt.Errorf("look through the state: %w", err)
+		}
 	}
-	return err
+	limited, cancel := context.WithTimeout(ctx, soundTime)
+	defer cancel()
+	if err := check(limited, db, "PRAGMA quick_check(1)"); err != nil && (limited.Err() == nil || ctx.Err() != nil) {
+		return fmt.Errorf("look through the state: %w", err)
+	}
+	return nil
 }
 
-// sound looks for damage. It reads the whole file once, some 100 MB a second.
-func sound(ctx context.Context, db *sql.DB) error {
+func check(ctx context.Context, db *sql.DB, query string) error {
 	var word string
-	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&word); err != nil {
-		return fmt.Errorf("check the state: %w", err)
+	if err := db.QueryRowContext(ctx, query).Scan(&word); err != nil {
+		return err
 	}
 	if word != "ok" {
 		return fmt.Errorf("%w: %s", errDamaged, word)
@@ -54,22 +68,15 @@ func sound(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// begin moves a damaged file aside and begins a new one.
-func (d *DB) begin(ctx context.Context, why error) error {
-	for _, db := range []*sql.DB{d.write, d.read} {
-		if db != nil {
-			_ = db.Close() // it could not even be read
-		}
-	}
-	d.write, d.read = nil, nil
-	path := filepath.Join(d.options.Dir, fileName)
-	aside := path + ".damaged-" + time.Now().UTC().Format("20060102T150405.000Z")
+// beginAnew moves a damaged file aside and begins a new one.
+func (d *DB) beginAnew(ctx context.Context, why error) error {
+	aside := d.path() + ".corrupt-" + time.Now().UTC().Format("20060102T150405.000Z")
 	for _, suffix := range []string{"-wal", "-shm", ""} {
-		if err := os.Rename(path+suffix, aside+suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("move the damaged state aside: %w", err)
+		if err := os.Rename(d.path()+suffix, aside+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("move the damaged state aside: %w (it was moved because: %w)", err, why)
 		}
 	}
 	d.trouble = fmt.Sprintf("%v; the old file is %s now, and a new one was begun", why, aside)
-	d.options.Log.Error("the state is damaged: it was moved aside and begun anew", "error", why, "aside", aside)
+	d.log.Error("the state is damaged: it was moved aside and begun anew", "error", why, "aside", aside)
 	return d.connect(ctx)
 }

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,55 +20,58 @@ import (
 	"github.com/whichlayer/whichlayer/config"
 )
 
-// fileName is the database within the state directory.
-const fileName = "whichlayer.db"
-
-// ErrNoState says that a directory holds no state.
-var ErrNoState = errors.New("there is no state")
+const (
+	// fileName is the database within the state directory.
+	fileName = "whichlayer.db"
+	// readers bounds how many questions are answered at once.
+	readers = 4
+	// maxLog is to how many bytes the write-ahead log is cut back after it was longer.
+	maxLog = 16 << 20
+)
 
 // Options say where and how to keep.
 type Options struct {
 	// Dir is the state directory; empty is memory.
 	Dir       string
 	Retention config.Retention
-	Log       *slog.Logger
-	// Pages bounds the file, in pages of 4 KiB; 0 is SQLite's own bound. What does not fit fails as on a full disk.
-	Pages int
+	// Log may be nil.
+	Log *slog.Logger
 }
 
-// DB is an open state.
+// DB is an open state. Its methods may be called from several goroutines.
 type DB struct {
 	options Options
-	// write has one connection, so that commits come one after the other; read has several, or is write in memory.
-	write, read *sql.DB
-	lock        *os.File
-	trouble     string
-	codec       *codec
+	log     *slog.Logger
+	codec   *codec
+	lock    *os.File
 
-	closing sync.Once
+	// mu guards what changes when a file is opened late; see (*DB).writer.
+	mu sync.Mutex
+	// write has one connection, so that commits come one after the other; it is nil when only reading, and until there is
+	// room for a file. read has several, or is write in memory.
+	write, read *sql.DB
+	closed      bool
+	trouble     string
+	// early is what was read of a file that could not be opened for writing, for want of room.
+	early *alert.Saved
+
+	trimming sync.Mutex
+	trimmed
 }
 
 var _ alert.Store = (*DB)(nil)
 
-// Open opens the state directory for writing, and makes it if it is not there. Only one process can have it open so.
+// Open opens the state directory for writing, and makes it if it is not there. Only one process can have it open so. A
+// file that is damaged is moved aside; without room for one, what was there is read, and commits try again.
 func Open(ctx context.Context, o Options) (*DB, error) {
-	c, err := newCodec()
+	d, err := newDB(o)
 	if err != nil {
 		return nil, err
 	}
-	d := &DB{options: o, codec: c}
 	if o.Dir == "" {
-		return d, d.connect(ctx)
-	}
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the state directory: %w", err)
-	}
-	if d.lock, err = lockDir(o.Dir); err != nil {
-		return nil, err
-	}
-	err = d.connect(ctx)
-	if err != nil && damaged(err) {
-		err = d.begin(ctx, err)
+		err = d.connect(ctx)
+	} else {
+		err = d.openDir(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
@@ -74,80 +79,90 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	return d, nil
 }
 
-// OpenReadOnly opens the state of a process that runs, or ran, to read it.
-func OpenReadOnly(ctx context.Context, dir string) (*DB, error) {
+func newDB(o Options) (*DB, error) {
 	c, err := newCodec()
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, fileName)
-	if _, err := os.Stat(path); err != nil {
-		if errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("%w in %q", ErrNoState, dir)
-		}
-		return nil, fmt.Errorf("open the state: %w", err)
+	d := &DB{options: o, log: o.Log, codec: c}
+	if d.log == nil {
+		d.log = slog.New(slog.DiscardHandler)
 	}
-	var last error
-	for _, more := range []string{"", "&immutable=1"} { // immutable reads a file on a read-only disk, without its log
-		db, err := sql.Open("sqlite", dsn(path)+"&mode=ro&_pragma=query_only(1)"+more)
-		if err != nil {
-			return nil, fmt.Errorf("open the state: %w", err)
-		}
-		var version int
-		if last = db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); last != nil {
-			_ = db.Close()
-			continue
-		}
-		if version != len(steps) {
-			return nil, errors.Join(fmt.Errorf("the state in %q has version %d, this program reads version %d: start whichlayer run once", dir, version, len(steps)), db.Close())
-		}
-		return &DB{options: Options{Dir: dir}, read: db, codec: c}, nil
-	}
-	return nil, fmt.Errorf("open the state in %q: %w", dir, last)
+	return d, nil
 }
 
-// dsn names a file with what every connection to it needs.
-func dsn(path string) string {
-	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}
-	return u.String() + "?_pragma=busy_timeout(5000)"
-}
-
-// connect opens the file, looks whether it is sound, and brings it up to date.
-func (d *DB) connect(ctx context.Context) (err error) {
-	name := "file::memory:?_pragma=temp_store(2)"
-	if d.options.Dir != "" {
-		path := filepath.Join(d.options.Dir, fileName)
-		if err := private(path); err != nil {
-			return err
-		}
-		name = dsn(path) + "&_pragma=auto_vacuum(2)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate"
+func (d *DB) openDir(ctx context.Context) (err error) {
+	if err := os.MkdirAll(d.options.Dir, 0o700); err != nil {
+		return fmt.Errorf("make the state directory: %w", err)
 	}
-	if d.options.Pages > 0 {
-		name += fmt.Sprintf("&_pragma=max_page_count(%d)", d.options.Pages)
-	}
-	if d.write, err = sql.Open("sqlite", name); err != nil {
-		return fmt.Errorf("open the state: %w", err)
-	}
-	d.write.SetMaxOpenConns(1)
-	d.write.SetConnMaxIdleTime(0)
-	d.read = d.write
-	if d.options.Dir != "" {
-		if d.read, err = sql.Open("sqlite", dsn(filepath.Join(d.options.Dir, fileName))+"&_pragma=query_only(1)"); err != nil {
-			return fmt.Errorf("open the state: %w", err)
-		}
-		d.read.SetMaxOpenConns(4)
-	}
-	if err := sound(ctx, d.write); err != nil {
+	if d.lock, err = lockDir(d.options.Dir); err != nil {
 		return err
 	}
-	return migrate(ctx, d.write)
+	err = d.connect(ctx)
+	if damaged(err) {
+		err = d.beginAnew(ctx, err)
+	}
+	if errors.Is(err, ErrFull) {
+		return d.beginWithoutRoom(ctx, err)
+	}
+	return err
+}
+
+// path is the database's file.
+func (d *DB) path() string { return filepath.Join(d.options.Dir, fileName) }
+
+// dsn names a file with pragmas for every connection to it, in their order.
+func dsn(path string, more ...string) string {
+	if !filepath.IsAbs(path) {
+		path = "./" + path // else a colon in it could be taken for a scheme
+	}
+	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}
+	return u.String() + "?" + strings.Join(append([]string{"_pragma=busy_timeout(5000)"}, more...), "&")
+}
+
+// connect opens the file, looks whether it is sound, and brings it up to date. On an error nothing is left open.
+func (d *DB) connect(ctx context.Context) error {
+	names := []string{"file::memory:?_pragma=auto_vacuum(2)&_pragma=temp_store(2)"}
+	if d.options.Dir != "" {
+		if err := private(d.path()); err != nil {
+			return err
+		}
+		names = []string{
+			dsn(d.path(), "_pragma=auto_vacuum(2)", "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)",
+				fmt.Sprintf("_pragma=journal_size_limit(%d)", maxLog), "_txlock=immediate"),
+			dsn(d.path(), "_pragma=query_only(1)"),
+		}
+	}
+	var dbs []*sql.DB
+	for _, name := range names {
+		db, err := sql.Open("sqlite", name)
+		if err != nil {
+			return fmt.Errorf("open the state: %w", err)
+		}
+		dbs = append(dbs, db)
+	}
+	write, read := dbs[0], dbs[len(dbs)-1]
+	read.SetMaxOpenConns(readers)
+	write.SetMaxOpenConns(1)
+	err := sound(ctx, write)
+	if err == nil {
+		err = migrate(ctx, write)
+	}
+	if err != nil {
+		for _, db := range dbs {
+			_ = db.Close() // the error before says more
+		}
+		return full(err)
+	}
+	d.write, d.read = write, read
+	return nil
 }
 
 // private makes the file, for its owner alone, or takes others' permissions away.
 func private(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return fmt.Errorf("open the state: %w", err)
+		return full(fmt.Errorf("open the state: %w", err))
 	}
 	err = f.Chmod(0o600)
 	if err := errors.Join(err, f.Close()); err != nil {
@@ -156,26 +171,63 @@ func private(path string) error {
 	return nil
 }
 
+// errClosed is what is left after Close.
+var errClosed = errors.New("the state is closed")
+
 // Close ends the use of the state. It may be called more than once.
 func (d *DB) Close() (err error) {
-	d.closing.Do(func() {
-		if d.read != nil && d.read != d.write {
-			err = errors.Join(err, d.read.Close())
-		}
-		if d.write != nil {
-			err = errors.Join(err, d.write.Close())
-		}
-		if d.lock != nil {
-			err = errors.Join(err, d.lock.Close())
-		}
-		d.codec.Close()
-	})
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return nil
+	}
+	d.closed = true
+	if d.read != nil && d.read != d.write {
+		err = errors.Join(err, d.read.Close())
+	}
+	if d.write != nil {
+		err = errors.Join(err, d.write.Close())
+	}
+	if d.lock != nil {
+		err = errors.Join(err, d.lock.Close())
+	}
+	d.codec.Close()
 	if err != nil {
 		return fmt.Errorf("close the state: %w", err)
 	}
 	return nil
 }
 
-func nanos(t time.Time) int64 { return t.UnixNano() }
+// reader is what answers questions.
+func (d *DB) reader() (*sql.DB, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.closed:
+		return nil, errClosed
+	case d.read == nil:
+		return nil, ErrFull
+	}
+	return d.read, nil
+}
+
+// nanos is an instant as it is stored. Those before 1678 and after 2262 become the first and the last that can be.
+func nanos(t time.Time) int64 {
+	switch s := t.Unix(); {
+	case s < math.MinInt64/int64(time.Second):
+		return math.MinInt64
+	case s >= math.MaxInt64/int64(time.Second):
+		return math.MaxInt64
+	}
+	return t.UnixNano()
+}
+
+// moment is an instant that may not be known; NULL then.
+func moment(t *time.Time) any {
+	if t == nil || t.IsZero() {
+		return nil
+	}
+	return nanos(*t)
+}
 
 func instant(n int64) time.Time { return time.Unix(0, n).UTC() }

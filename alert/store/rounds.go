@@ -3,55 +3,28 @@ package store
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
-
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/whichlayer/whichlayer/probe"
 )
 
 const (
-	// maxChunk bounds a chunk of rounds when it is unpacked, chunkRounds how many rounds one holds.
-	maxChunk    = 64 << 20
+	// A chunk holds at most so many rounds, which began within so long.
 	chunkRounds = 50
+	chunkTime   = 10 * time.Minute
+	// maxChunk bounds how many rounds are read of a chunk.
+	maxChunk = 1000
 )
-
-// codec packs and unpacks. It may be used by several goroutines.
-type codec struct {
-	enc *zstd.Encoder
-	dec *zstd.Decoder
-}
-
-func newCodec() (*codec, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault))
-	if err != nil {
-		return nil, fmt.Errorf("prepare compression: %w", err)
-	}
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxChunk))
-	if err != nil {
-		return nil, fmt.Errorf("prepare decompression: %w", err)
-	}
-	return &codec{enc, dec}, nil
-}
-
-func (c *codec) Close() { c.dec.Close() }
-
-func (c *codec) pack(data []byte) []byte { return c.enc.EncodeAll(data, nil) }
-
-func (c *codec) unpack(data []byte) ([]byte, error) {
-	out, err := c.dec.DecodeAll(data, nil)
-	if err != nil {
-		return nil, fmt.Errorf("unpack: %w", err)
-	}
-	return out, nil
-}
 
 // chunk is some rounds of one target in the form of a recording, packed.
 type chunk struct {
-	target      string
+	target string
+	// first is when the first round began, last when the last one ended.
 	first, last int64
 	n           int
 	data        []byte
@@ -59,17 +32,21 @@ type chunk struct {
 
 // chunks packs rounds by target. A round that a recording does not take is left out.
 func (c *codec) chunks(rounds []probe.RecordedRound) (out []chunk, err error) {
-	byTarget := map[string][]probe.RecordedRound{}
+	byTarget := map[string][]*probe.RecordedRound{}
 	var order []string
-	for _, r := range rounds {
-		if byTarget[r.Result.Target] == nil {
-			order = append(order, r.Result.Target)
+	for i := range rounds {
+		name := rounds[i].Result.Target
+		if byTarget[name] == nil {
+			order = append(order, name)
 		}
-		byTarget[r.Result.Target] = append(byTarget[r.Result.Target], r)
+		byTarget[name] = append(byTarget[name], &rounds[i])
 	}
 	for _, target := range order {
 		for all := byTarget[target]; len(all) > 0; {
-			n := min(chunkRounds, len(all))
+			n := 1
+			for n < min(chunkRounds, len(all)) && all[n].Result.Started.Sub(all[0].Result.Started).Abs() <= chunkTime {
+				n++
+			}
 			x, err := c.chunk(target, all[:n])
 			if err != nil {
 				return nil, err
@@ -83,17 +60,16 @@ func (c *codec) chunks(rounds []probe.RecordedRound) (out []chunk, err error) {
 	return out, nil
 }
 
-func (c *codec) chunk(target string, rounds []probe.RecordedRound) (chunk, error) {
+func (c *codec) chunk(target string, rounds []*probe.RecordedRound) (chunk, error) {
 	x := chunk{target: target}
 	var plain bytes.Buffer
 	w, err := probe.NewRecordingWriter(&plain, "", rounds[0].Result.Started)
 	if err != nil {
 		return x, err
 	}
-	for i := range rounds {
-		r := &rounds[i]
+	for _, r := range rounds {
 		if w.Write(&r.Result, r.Verdict) != nil {
-			continue
+			continue // it wrote nothing
 		}
 		if began := nanos(r.Result.Started); x.n == 0 || began < x.first {
 			x.first = began
@@ -111,8 +87,11 @@ func (c *codec) open(data []byte) (out []probe.RecordedRound, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if !bytes.HasPrefix(plain, []byte("{")) { // a reader of recordings would unpack gzip, too, without a bound
+		return nil, errors.New("no recording")
+	}
 	r := probe.NewRecordingReader("rounds", bytes.NewReader(plain))
-	for {
+	for len(out) < maxChunk {
 		round, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			return out, nil
@@ -122,36 +101,47 @@ func (c *codec) open(data []byte) (out []probe.RecordedRound, err error) {
 		}
 		out = append(out, *round)
 	}
+	return nil, fmt.Errorf("more than %d rounds", maxChunk)
 }
 
-// Rounds implements alert.Store.
+// Rounds implements alert.Store. A chunk that is damaged is left out.
 func (d *DB) Rounds(ctx context.Context, target string, from, to time.Time, limit int) ([]probe.RecordedRound, error) {
-	rows, err := d.read.QueryContext(ctx, "SELECT data FROM rounds WHERE target = ? AND last >= ? AND first <= ? ORDER BY first DESC",
-		target, nanos(from), nanos(to))
+	db, err := d.reader()
+	if err != nil {
+		return nil, err
+	}
+	found, err := db.QueryContext(ctx, "SELECT first, data FROM rounds WHERE target = ? AND first >= ? AND first <= ? ORDER BY first DESC",
+		target, nanos(from.Add(-chunkTime)), nanos(to))
 	if err != nil {
 		return nil, fmt.Errorf("read rounds: %w", err)
 	}
-	defer rows.Close()
-	var out []probe.RecordedRound
-	for rows.Next() && len(out) < limit {
+	out, err := d.collect(found, target, func(r *probe.RecordedRound) bool {
+		return !r.Result.Started.Before(from) && !r.Result.Started.After(to)
+	}, limit)
+	if err := errors.Join(err, found.Err(), found.Close()); err != nil {
+		return nil, fmt.Errorf("read rounds of %q: %w", target, err)
+	}
+	return out, nil
+}
+
+// collect takes what is wanted of chunks, of which the last one comes first.
+func (d *DB) collect(found *sql.Rows, target string, wanted func(*probe.RecordedRound) bool, limit int) (out []probe.RecordedRound, err error) {
+	for len(out) < limit && found.Next() {
+		var first int64
 		var data []byte
-		if err := rows.Scan(&data); err != nil {
-			return nil, fmt.Errorf("read rounds: %w", err)
+		if err := found.Scan(&first, &data); err != nil {
+			return nil, err
 		}
 		some, err := d.codec.open(data)
 		if err != nil {
-			return nil, fmt.Errorf("read rounds of %q: %w", target, err)
+			d.log.Error("rounds that were kept are damaged and left out", "target", target, "from", instant(first), "error", err)
 		}
-		var kept []probe.RecordedRound
-		for _, r := range some {
-			if !r.Result.Started.Before(from) && !r.Result.Started.After(to) {
-				kept = append(kept, r)
+		for _, r := range slices.Backward(some) {
+			if wanted(&r) {
+				out = append(out, r)
 			}
 		}
-		out = append(kept, out...)
 	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read rounds: %w", err)
-	}
+	slices.Reverse(out)
 	return out[max(0, len(out)-limit):], nil
 }

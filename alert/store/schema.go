@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 )
 
@@ -31,16 +32,46 @@ CREATE TABLE history (
 	cause TEXT NOT NULL, rounds INTEGER NOT NULL, front_sum REAL NOT NULL, front_max REAL NOT NULL,
 	PRIMARY KEY (target, first)) WITHOUT ROWID;
 CREATE INDEX history_by_age ON history (last);
+`,
+	// An incident's over_at is when it was over, NULL while it goes on; its layers are all that are suspected, each between
+	// spaces. An event is kept once, even if a commit had gone through that seemed to fail and was repeated.
+	`
+ALTER TABLE incidents ADD COLUMN over_at INTEGER;
+ALTER TABLE incidents ADD COLUMN opened_at INTEGER;
+ALTER TABLE incidents ADD COLUMN reopened INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE incidents ADD COLUMN layers TEXT NOT NULL DEFAULT '';
+UPDATE incidents SET layers = ' ' || layer || ' ';
+UPDATE incidents SET over_at = coalesce(ends_at, starts_at) WHERE state IN ('resolved', 'dismissed');
+CREATE INDEX incidents_by_target ON incidents (target, starts_at);
+ALTER TABLE deliveries ADD COLUMN transition TEXT NOT NULL DEFAULT '';
+ALTER TABLE deliveries ADD COLUMN settled INTEGER;
+ALTER TABLE deliveries ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deliveries ADD COLUMN error TEXT NOT NULL DEFAULT '';
+CREATE TABLE highest (what TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO highest SELECT 'delivery', coalesce(max(seq), 0) FROM deliveries;
+DELETE FROM events WHERE kind <> 'gap' AND seq NOT IN (SELECT min(seq) FROM events GROUP BY incident, target, time, kind);
+CREATE UNIQUE INDEX events_once ON events (incident, target, time, kind) WHERE kind <> 'gap';
 `}
+
+// errVersion says that a file has another version than the one that is read here.
+var errVersion = errors.New("the state's version does not fit")
+
+// versionOf is the version of a file, 0 of an empty one; an error if it is newer than this program.
+func versionOf(ctx context.Context, db *sql.DB) (version int, err error) {
+	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return 0, fmt.Errorf("read the version of the state: %w", err)
+	}
+	if version > len(steps) {
+		return version, fmt.Errorf("%w: it was written by a newer whichlayer: it is %d, this program knows %d", errVersion, version, len(steps))
+	}
+	return version, nil
+}
 
 // migrate brings a file to the version that this program knows, each step as a whole or not at all.
 func migrate(ctx context.Context, db *sql.DB) error {
-	var version int
-	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
-		return fmt.Errorf("read the version of the state: %w", err)
-	}
-	if version > len(steps) {
-		return fmt.Errorf("the state was written by a newer whichlayer: its version is %d, this program knows %d", version, len(steps))
+	version, err := versionOf(ctx, db)
+	if err != nil {
+		return err
 	}
 	for ; version < len(steps); version++ {
 		if err := step(ctx, db, version); err != nil {

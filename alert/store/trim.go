@@ -2,8 +2,9 @@ package store
 
 import (
 	"context"
-	"errors"
+	"database/sql"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -13,125 +14,175 @@ const (
 	roundsBefore = 10 * time.Minute
 	roundsAfter  = 5 * time.Minute
 	roundsRecent = 20 * time.Minute
-	// trimRows bounds one step of trimming, so that no commit waits long for it.
-	trimRows = 200
-	// freePages bounds how many empty pages are given back in a step.
-	freePages = 500
+	// stepRows bounds what one step of trimming deletes, so that no commit waits long for it.
+	stepRows = 100
+	// sweepEvery is how often everything is looked through, and not only what may have become old since the last time.
+	sweepEvery = time.Hour
 )
 
-// Trim deletes what is too old or, the oldest first, too much. It works in small steps between which commits get their
-// turn; waiting messages and incidents that go on are never deleted.
+// trimmed is how far the last trimming came.
+type trimmed struct {
+	// judged is until when rounds were looked at, swept when all were.
+	judged, swept time.Time
+}
+
+// Trim deletes what is too old or, the oldest first, too much. What is to go is looked for beside commits and deleted in
+// small steps, between which commits get their turn. Waiting messages and incidents that go on are never deleted.
 func (d *DB) Trim(ctx context.Context, now time.Time) error {
-	keep := d.options.Retention
-	old := now.Add(-keep.Incidents.Std())
-	steps := []struct {
-		when  bool
-		query string
-		args  []any
-	}{
-		{keep.Incidents > 0, "DELETE FROM incidents WHERE id IN (SELECT id FROM incidents WHERE " + ended + " AND coalesce(ends_at, starts_at) < ? LIMIT ?)", []any{nanos(old)}},
-		{keep.Incidents > 0, "DELETE FROM events WHERE seq IN (SELECT seq FROM events e WHERE time < ? AND " + orphaned("e") + " LIMIT ?)", []any{nanos(old)}},
-		{keep.Incidents > 0, "DELETE FROM deliveries WHERE seq IN (SELECT seq FROM deliveries x WHERE state <> 'waiting' AND created < ? AND " + orphaned("x") + " LIMIT ?)", []any{nanos(old)}},
-		{keep.History > 0, "DELETE FROM history WHERE (target, first) IN (SELECT target, first FROM history WHERE last < ? LIMIT ?)", []any{nanos(now.Add(-keep.History.Std()))}},
-		{true, boringRounds, []any{nanos(now.Add(-roundsRecent)), int64(roundsBefore), int64(roundsAfter)}},
+	d.trimming.Lock()
+	defer d.trimming.Unlock()
+	db, err := d.writer(ctx)
+	if err != nil {
+		return full(err)
 	}
-	for _, s := range steps {
-		if !s.when {
-			continue
-		}
-		if err := d.repeat(ctx, s.query, s.args...); err != nil {
+	if err := d.trim(ctx, db, now); err != nil {
+		return full(fmt.Errorf("delete what is old: %w", err))
+	}
+	return nil
+}
+
+func (d *DB) trim(ctx context.Context, db *sql.DB, now time.Time) error {
+	keep := d.options.Retention
+	sweep := now.Sub(d.swept).Abs() >= sweepEvery
+	if keep.Incidents > 0 {
+		if err := d.oldIncidents(ctx, db, now.Add(-keep.Incidents.Std()), sweep); err != nil {
 			return err
 		}
 	}
-	if err := d.shrink(ctx); err != nil {
+	if keep.History > 0 {
+		old := nanos(now.Add(-keep.History.Std()))
+		if err := repeat(ctx, db, "DELETE FROM history WHERE (target, first) IN (SELECT target, first FROM history WHERE last < ? LIMIT ?)", old, stepRows); err != nil {
+			return err
+		}
+	}
+	if err := d.boringRounds(ctx, db, now.Add(-roundsRecent), sweep); err != nil {
 		return err
 	}
-	return d.giveBack(ctx)
-}
-
-// ended picks incidents that are over.
-const ended = "state IN ('resolved', 'dismissed')"
-
-// orphaned picks rows whose incident is gone.
-func orphaned(table string) string {
-	return "NOT EXISTS (SELECT 1 FROM incidents i WHERE i.id = " + table + ".incident)"
-}
-
-// boringRounds are those that lie around no incident.
-const boringRounds = `DELETE FROM rounds WHERE (target, first) IN (SELECT r.target, r.first FROM rounds r WHERE r.last < ? AND NOT EXISTS
-	(SELECT 1 FROM incidents i WHERE i.target = r.target AND r.last >= i.starts_at - ? AND (i.ends_at IS NULL AND NOT i.state IN ('resolved', 'dismissed') OR r.first <= coalesce(i.ends_at, i.starts_at) + ?)) LIMIT ?)`
-
-// repeat runs a deletion of at most trimRows rows until it finds none.
-func (d *DB) repeat(ctx context.Context, query string, args ...any) error {
-	for {
-		r, err := d.write.ExecContext(ctx, query, append(args, trimRows)...)
-		if err != nil {
-			return fmt.Errorf("trim the state: %w", err)
-		}
-		n, err := r.RowsAffected()
-		if err != nil || n == 0 {
-			return err
-		}
+	if sweep {
+		d.swept = now
 	}
+	return d.shrink(ctx, db)
 }
 
-// errSmall says that nothing more can be deleted.
-var errSmall = errors.New("nothing left to delete")
-
-// shrink deletes the oldest history, then the oldest rounds, then the oldest incidents that are over, until the size is
-// kept.
-func (d *DB) shrink(ctx context.Context) error {
-	for d.options.Retention.Size > 0 {
-		used, err := d.used(ctx)
-		if err != nil || used <= int64(d.options.Retention.Size) {
+// oldIncidents deletes incidents that were over before a time with all that belongs to them, and what belongs to none.
+func (d *DB) oldIncidents(ctx context.Context, db *sql.DB, old time.Time, sweep bool) error {
+	ids, err := keys(ctx, d.read, "SELECT id, 0 FROM incidents WHERE over_at < ?", nanos(old))
+	if err != nil {
+		return err
+	}
+	if err := d.dropIncidents(ctx, db, ids); err != nil || !sweep {
+		return err
+	}
+	for _, table := range []string{"events", "deliveries"} {
+		age, more := "time", ""
+		if table == "deliveries" {
+			age, more = "created", " AND x.state <> 'waiting'"
+		}
+		found, err := keys(ctx, d.read, "SELECT '', seq FROM "+table+" x WHERE "+age+" < ?"+more+
+			" AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.id = x.incident)", nanos(old))
+		if err != nil {
 			return err
 		}
-		if err := d.dropOldest(ctx); errors.Is(err, errSmall) {
-			return nil
-		} else if err != nil {
+		if err := drop(ctx, db, found, "DELETE FROM "+table+" AS x WHERE ? = '' AND seq = ?"+more); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// dropOldest deletes a step's worth of what matters least.
-func (d *DB) dropOldest(ctx context.Context) error {
-	for _, query := range []string{
-		"DELETE FROM history WHERE (target, first) IN (SELECT target, first FROM history ORDER BY last LIMIT ?)",
-		"DELETE FROM rounds WHERE (target, first) IN (SELECT target, first FROM rounds ORDER BY last LIMIT ?)",
-		"DELETE FROM incidents WHERE id IN (SELECT id FROM incidents WHERE " + ended + " ORDER BY starts_at LIMIT ?)",
-		"DELETE FROM events WHERE seq IN (SELECT seq FROM events e WHERE " + orphaned("e") + " ORDER BY seq LIMIT ?)",
-		"DELETE FROM deliveries WHERE seq IN (SELECT seq FROM deliveries x WHERE state <> 'waiting' AND " + orphaned("x") + " ORDER BY seq LIMIT ?)",
-	} {
-		r, err := d.write.ExecContext(ctx, query, trimRows)
+// dropIncidents deletes incidents with all that belongs to them; their rounds are no longer worth keeping.
+func (d *DB) dropIncidents(ctx context.Context, db *sql.DB, ids []key) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	d.judged = time.Time{}
+	for _, id := range ids {
+		err := drop(ctx, db, []key{id},
+			"DELETE FROM events WHERE incident = ? AND ? = 0",
+			"DELETE FROM deliveries WHERE incident = ? AND ? = 0 AND state <> 'waiting'",
+			"DELETE FROM incidents WHERE id = ? AND ? = 0")
 		if err != nil {
-			return fmt.Errorf("shrink the state: %w", err)
-		}
-		if n, err := r.RowsAffected(); err != nil || n > 0 {
 			return err
 		}
 	}
-	return errSmall
+	return nil
 }
 
-// used is the size of what is kept, in bytes, without free pages.
-func (d *DB) used(ctx context.Context) (int64, error) {
-	var pages, free, size int64
-	err := d.write.QueryRowContext(ctx, "SELECT page_count, freelist_count, page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size").Scan(&pages, &free, &size)
-	if err != nil {
-		return 0, fmt.Errorf("measure the state: %w", err)
+// boringRounds deletes rounds that ended before a time and lie around no incident.
+func (d *DB) boringRounds(ctx context.Context, db *sql.DB, before time.Time, sweep bool) error {
+	since := int64(math.MinInt64)
+	if !sweep && !d.judged.IsZero() {
+		since = nanos(d.judged)
 	}
-	return (pages - free) * size, nil
+	found, err := keys(ctx, d.read, `SELECT target, first FROM rounds r WHERE r.last >= ? AND r.last < ? AND NOT EXISTS (SELECT 1 FROM incidents i
+		WHERE i.target = r.target AND i.starts_at <= r.last + ? AND (i.over_at IS NULL OR i.over_at >= r.first - ?))`,
+		since, nanos(before), int64(roundsBefore), int64(roundsAfter))
+	if err != nil {
+		return err
+	}
+	d.judged = before
+	return drop(ctx, db, found, "DELETE FROM rounds WHERE target = ? AND first = ?")
 }
 
-// giveBack returns some free pages to the file system.
-func (d *DB) giveBack(ctx context.Context) error {
-	rows, err := d.write.QueryContext(ctx, fmt.Sprintf("PRAGMA incremental_vacuum(%d)", freePages))
+// key names a row.
+type key struct {
+	name string
+	n    int64
+}
+
+// keys looks for rows, without holding up those who write.
+func keys(ctx context.Context, db *sql.DB, query string, args ...any) (out []key, err error) {
+	err = rows(ctx, db, query, args, func(r *sql.Rows) error {
+		var k key
+		err := r.Scan(&k.name, &k.n)
+		out = append(out, k)
+		return err
+	})
+	return out, err
+}
+
+// drop deletes rows in small steps.
+func drop(ctx context.Context, db *sql.DB, all []key, queries ...string) error {
+	for len(all) > 0 {
+		n := min(stepRows, len(all))
+		if err := dropStep(ctx, db, all[:n], queries); err != nil {
+			return err
+		}
+		all = all[n:]
+	}
+	return nil
+}
+
+func dropStep(ctx context.Context, db *sql.DB, some []key, queries []string) error {
+	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("give room back: %w", err)
+		return err
 	}
-	for rows.Next() { // each row frees a page
+	defer func() { _ = tx.Rollback() }()
+	for _, query := range queries {
+		stmt, err := tx.PrepareContext(ctx, query)
+		if err != nil {
+			return err
+		}
+		defer stmt.Close()
+		for _, k := range some {
+			if _, err := stmt.ExecContext(ctx, k.name, k.n); err != nil {
+				return err
+			}
+		}
 	}
-	return errors.Join(rows.Err(), rows.Close())
+	return tx.Commit()
+}
+
+// repeat runs a deletion until it finds nothing.
+func repeat(ctx context.Context, db *sql.DB, query string, args ...any) error {
+	for {
+		r, err := db.ExecContext(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		if n, err := r.RowsAffected(); err != nil || n == 0 {
+			return err
+		}
+	}
 }
