@@ -60,7 +60,7 @@ var (
 	_ alert.Checker  = (*Alertmanager)(nil)
 )
 
-// NewAlertmanager prepares a notifier with the alerts that the memory has; it sends nothing.
+// NewAlertmanager prepares a notifier; it sends nothing.
 func NewAlertmanager(r config.Receiver, s Setting) (*Alertmanager, error) {
 	return newAlertmanager(r, s, amTimeout)
 }
@@ -77,7 +77,7 @@ func newAlertmanager(r config.Receiver, s Setting, timeout time.Duration) (*Aler
 	if err != nil {
 		return nil, err
 	}
-	a := &Alertmanager{alerts: loadAlerts(s.Memory), shown: amShown, changed: make(chan struct{}, 1), log: s.Log,
+	a := &Alertmanager{alerts: newAMSet(s.Memory), shown: amShown, changed: make(chan struct{}, 1), log: s.Log,
 		writer: amWriter{receiver: r.Name, setting: s, labels: cfg.Labels, words: words}}
 	client := NewHTTP(cfg.Roots, timeout, s.Version)
 	for _, u := range cfg.URLs {

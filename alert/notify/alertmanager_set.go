@@ -94,26 +94,34 @@ func (h *held) forget(now time.Time, shown time.Duration) bool {
 
 // amSet are the alerts by incident, as the memory has them.
 type amSet struct {
-	memory alert.Memory
+	memory  alert.Memory
+	loading sync.Once
 	// saving orders what is written; mu is for held alone, so that a disk that hangs delays no repeat.
 	saving sync.Mutex
 	mu     sync.Mutex
 	held   map[string]held
 }
 
-func loadAlerts(memory alert.Memory) *amSet {
-	s := &amSet{memory: memory, held: map[string]held{}}
-	for key, text := range memory.All() {
-		var h held
-		if id, ok := strings.CutPrefix(key, alertKey); ok && json.Unmarshal([]byte(text), &h) == nil && len(h.Labels) > 0 {
-			s.held[id] = h
+func newAMSet(memory alert.Memory) *amSet {
+	return &amSet{memory: memory, held: map[string]held{}}
+}
+
+// load takes what an earlier process left, once. It waits for the first use: while receivers are being made the memory
+// cannot be asked.
+func (s *amSet) load() {
+	s.loading.Do(func() {
+		for key, text := range s.memory.All() {
+			var h held
+			if id, ok := strings.CutPrefix(key, alertKey); ok && json.Unmarshal([]byte(text), &h) == nil && len(h.Labels) > 0 {
+				s.held[id] = h
+			}
 		}
-	}
-	return s
+	})
 }
 
 // change replaces what is held of an incident and returns when that is remembered.
 func (s *amSet) change(ctx context.Context, id string, to func(old held) held) {
+	s.load()
 	changed := []string{id}
 	s.mu.Lock()
 	s.held[id] = to(s.held[id])
@@ -174,6 +182,7 @@ func (s *amSet) posts(now time.Time, shown time.Duration, ids ...string) []post 
 
 // due drops what need not be repeated any more, and returns the others in their order.
 func (s *amSet) due(ctx context.Context, now time.Time, shown time.Duration) (ids []string) {
+	s.load()
 	var dropped []string
 	s.mu.Lock()
 	for id, h := range s.held {

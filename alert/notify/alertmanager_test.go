@@ -336,10 +336,22 @@ func TestAlertmanagerMustHearOfTheEnd(t *testing.T) {
 	}
 }
 
+// untouchable is a memory that must not be asked.
+type untouchable struct{ alert.Memory }
+
+// TestReceiversAreMadeWithoutTheirMemory: who makes them may hold it locked.
+func TestReceiversAreMadeWithoutTheirMemory(t *testing.T) {
+	for _, r := range []config.Receiver{amReceiver(t, "http://127.0.0.1:9093"), newFakeSlack(t, false).receiver(t)} {
+		if _, err := New(r, Setting{Memory: untouchable{}, Log: discard()}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestAlertSetIsBounded: the oldest incident goes first, from the memory too.
 func TestAlertSetIsBounded(t *testing.T) {
 	memory := newRAM()
-	s := loadAlerts(memory)
+	s := newAMSet(memory)
 	for k := range maxAlerts + 10 {
 		s.change(t.Context(), fmt.Sprintf("%05d", k), func(held) held { return held{Labels: map[string]string{"a": "b"}} })
 	}
@@ -348,7 +360,7 @@ func TestAlertSetIsBounded(t *testing.T) {
 	}
 	memory.Set(t.Context(), "slack/x", "of another kind")
 	memory.Set(t.Context(), "alert/broken", "{")
-	if again := loadAlerts(memory); len(again.held) != maxAlerts {
-		t.Errorf("%d came back", len(again.held))
+	if ids := newAMSet(memory).due(t.Context(), began, amShown); len(ids) != maxAlerts {
+		t.Errorf("%d came back", len(ids))
 	}
 }
