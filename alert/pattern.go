@@ -1,5 +1,7 @@
 package alert
 
+import "slices"
+
 // A low steady share of failures never lifts the cumulative sum: below one in thirteen it sinks faster than it rises. So
 // the failures among the last rounds are counted, too. They must come in several bursts, or one short outage would be a
 // pattern. On a path of which 0.8 % of the rounds fail by chance, 9 of 120 add 0.05 openings a target-year to the 0.47 of
@@ -45,6 +47,12 @@ func (p *pattern) note(bad bool, begin start) {
 	default:
 		p.Bursts = append(p.Bursts, burst{p.Rounds, p.Rounds, begin})
 	}
+}
+
+// forget drops the failures since the round with the number from: people have been told of them as an outage, so that they
+// are no part of another one.
+func (p *pattern) forget(from int) {
+	p.Bursts = slices.DeleteFunc(p.Bursts, func(b burst) bool { return b.First >= from })
 }
 
 // oldest is the number of the first round that still counts.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/whichlayer/whichlayer/config"
 	"github.com/whichlayer/whichlayer/probe"
 )
 
@@ -110,5 +111,18 @@ func TestPatternCounts(t *testing.T) {
 		if p.failed() != c.failed || p.certain() != c.want {
 			t.Errorf("%s: %d failed, certain %v; want %d, %v", name, p.failed(), p.certain(), c.failed, c.want)
 		}
+	}
+}
+
+// TestToldOutagesAreNoPattern: one more failure after two outages that people were told of is not a third of a pattern.
+func TestToldOutagesAreNoPattern(t *testing.T) {
+	t.Parallel()
+	w := &world{rand: rand.New(rand.NewPCG(3, 4)), every: 10 * time.Second}
+	at := func(m int) time.Time { return epoch.Add(time.Duration(m) * time.Minute) }
+	w.outages = []outage{{span: span{at(5), at(8)}, share: 1}, {span: span{at(13), at(16)}, share: 1}, {span: span{at(20), at(20).Add(11 * time.Second)}, share: 1}}
+	s := newStory(t, config.Detect{Confirm: defaultDetect.Confirm, Resolve: defaultDetect.Resolve})
+	w.run(at(40), config.Detect{Confirm: defaultDetect.Confirm, Resolve: defaultDetect.Resolve}, s.saw)
+	if n := s.count(EventOpened); n != 2 {
+		t.Errorf("%d incidents were opened, want the two outages", n)
 	}
 }

@@ -352,6 +352,7 @@ func (t *Tracker) end(resolved *Incident) {
 	if resolved != nil {
 		t.s.Last = resolved.snapshot()
 		t.s.Members = nil
+		t.s.Pattern.forget(t.s.From)
 	}
 	t.s.Incident, t.s.History, t.s.Detector = nil, nil, Detector{}
 	t.s.Mild, t.s.Recurs = notMild, false
