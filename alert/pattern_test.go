@@ -117,11 +117,12 @@ func TestPatternCounts(t *testing.T) {
 // TestToldOutagesAreNoPattern: one more failure after two outages that people were told of is not a third of a pattern.
 func TestToldOutagesAreNoPattern(t *testing.T) {
 	t.Parallel()
-	w := &world{rand: rand.New(rand.NewPCG(3, 4)), every: 10 * time.Second}
-	at := func(m int) time.Time { return epoch.Add(time.Duration(m) * time.Minute) }
-	w.outages = []outage{{span: span{at(5), at(8)}, share: 1}, {span: span{at(13), at(16)}, share: 1}, {span: span{at(20), at(20).Add(11 * time.Second)}, share: 1}}
-	s := newStory(t, config.Detect{Confirm: defaultDetect.Confirm, Resolve: defaultDetect.Resolve})
-	w.run(at(40), config.Detect{Confirm: defaultDetect.Confirm, Resolve: defaultDetect.Resolve}, s.saw)
+	w := &world{rand: rand.New(rand.NewPCG(3, 4)), every: time.Second}
+	detect := config.Detect{Confirm: config.Duration(3 * time.Second), Resolve: config.Duration(5 * time.Second)}
+	at := func(s int) time.Time { return epoch.Add(time.Duration(s) * time.Second) }
+	w.outages = []outage{{span: span{at(10), at(20)}, share: 1}, {span: span{at(40), at(50)}, share: 1}, {span: span{at(70), at(71)}, share: 1}}
+	s := newStory(t, detect)
+	w.run(at(120), detect, s.saw)
 	if n := s.count(EventOpened); n != 2 {
 		t.Errorf("%d incidents were opened, want the two outages", n)
 	}
