@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"modernc.org/sqlite"
@@ -63,7 +64,8 @@ func check(ctx context.Context, db *sql.DB, query string) error {
 		return err
 	}
 	if word != "ok" {
-		return fmt.Errorf("%w: %s", errDamaged, word)
+		lines := strings.Split(strings.TrimSpace(word), "\n") // the first one names the database
+		return fmt.Errorf("%w: %s", errDamaged, lines[min(1, len(lines)-1)])
 	}
 	return nil
 }

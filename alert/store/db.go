@@ -120,18 +120,27 @@ func dsn(path string, more ...string) string {
 	return u.String() + "?" + strings.Join(append([]string{"_pragma=busy_timeout(5000)"}, more...), "&")
 }
 
+// names are how the database is opened, to write and to read.
+func (d *DB) names() ([]string, error) {
+	const vacuum = "_pragma=auto_vacuum(2)"
+	if d.options.Dir == "" {
+		return []string{"file::memory:?_pragma=temp_store(2)&" + vacuum}, nil
+	}
+	pragmas := []string{
+		"_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)", fmt.Sprintf("_pragma=journal_size_limit(%d)", maxLog), "_txlock=immediate",
+	}
+	isNew, err := private(d.path())
+	if isNew {
+		pragmas = append([]string{vacuum}, pragmas...) // of a file that has something in it, it would only write
+	}
+	return []string{dsn(d.path(), pragmas...), dsn(d.path(), "_pragma=query_only(1)")}, err
+}
+
 // connect opens the file, looks whether it is sound, and brings it up to date. On an error nothing is left open.
 func (d *DB) connect(ctx context.Context) error {
-	names := []string{"file::memory:?_pragma=auto_vacuum(2)&_pragma=temp_store(2)"}
-	if d.options.Dir != "" {
-		if err := private(d.path()); err != nil {
-			return err
-		}
-		names = []string{
-			dsn(d.path(), "_pragma=auto_vacuum(2)", "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)",
-				fmt.Sprintf("_pragma=journal_size_limit(%d)", maxLog), "_txlock=immediate"),
-			dsn(d.path(), "_pragma=query_only(1)"),
-		}
+	names, err := d.names()
+	if err != nil {
+		return err
 	}
 	var dbs []*sql.DB
 	for _, name := range names {
@@ -144,8 +153,7 @@ func (d *DB) connect(ctx context.Context) error {
 	write, read := dbs[0], dbs[len(dbs)-1]
 	read.SetMaxOpenConns(readers)
 	write.SetMaxOpenConns(1)
-	err := sound(ctx, write)
-	if err == nil {
+	if err = sound(ctx, write); err == nil {
 		err = migrate(ctx, write)
 	}
 	if err != nil {
@@ -158,17 +166,17 @@ func (d *DB) connect(ctx context.Context) error {
 	return nil
 }
 
-// private makes the file, for its owner alone, or takes others' permissions away.
-func private(path string) error {
+// private makes the file, for its owner alone, or takes others' permissions away. It tells whether it is empty.
+func private(path string) (isNew bool, err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return full(fmt.Errorf("open the state: %w", err))
+		return false, full(fmt.Errorf("open the state: %w", err))
 	}
-	err = f.Chmod(0o600)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("open the state: %w", err)
+	info, err1 := f.Stat()
+	if err := errors.Join(err1, f.Chmod(0o600), f.Close()); err != nil {
+		return false, fmt.Errorf("open the state: %w", err)
 	}
-	return nil
+	return info.Size() == 0, nil
 }
 
 // errClosed is what is left after Close.

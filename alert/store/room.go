@@ -24,7 +24,7 @@ func full(err error) error {
 	}
 	code := resultCode(err)
 	if code&0xff == lib.SQLITE_FULL || code == lib.SQLITE_IOERR_SHMSIZE || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return errors.Join(ErrFull, err)
+		return fmt.Errorf("%w: %w", ErrFull, err)
 	}
 	return err
 }
