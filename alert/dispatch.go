@@ -160,6 +160,13 @@ func (d *Dispatcher) Take(e Entry) {
 	for _, x := range e.Events {
 		d.outbox.Take(x, e.At)
 	}
+	for n, i := range e.Batch.Incidents {
+		if g := d.outbox.groupOf(i.ID); g != "" {
+			i = i.snapshot()
+			i.Group = g
+			e.Batch.Incidents[n] = i
+		}
+	}
 	d.flush(e.Batch, e.Urgent || len(e.Events) > 0)
 }
 

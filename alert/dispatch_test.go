@@ -389,3 +389,22 @@ func TestMetricsAreClean(t *testing.T) {
 		t.Errorf("%v %v", err, problems)
 	}
 }
+
+// TestGroupIsKept: what is kept of an incident that people were told of with another names that one.
+func TestGroupIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newRAM()
+		b := newBench(t, store, []config.Receiver{people("ops")}, map[string]*fake{"ops": {}})
+		stop := b.run()
+		o := newOffice()
+		for n, target := range []string{"orders", "shop"} {
+			o.happens(time.Second, EventOpened, fmt.Sprint(n), target, front1)
+			e := *o.seen[fmt.Sprint(n)]
+			b.Take(Entry{At: o.now, Events: []Event{e}, Batch: Batch{Incidents: []*Incident{e.Incident}}})
+		}
+		stop()
+		if a, z := store.incidents["0"].Group, store.incidents["1"].Group; a != "" || z != "0" {
+			t.Errorf("groups %q and %q", a, z)
+		}
+	})
+}

@@ -65,6 +65,8 @@ type Incident struct {
 	Spells   []Bounds `json:"spells,omitempty"`
 	// About is what a trouble of the prober itself is about, such as a receiver's name; see [SelfTarget].
 	About string `json:"about,omitempty"`
+	// Group is the ID under which people were told of it, when that is another incident's that it fails together with.
+	Group string `json:"group,omitempty"`
 	// Members are the targets that fail together, this incident's own first; empty for one alone.
 	Members []Member `json:"members,omitempty"`
 	// Reason is set when an incident ended for another reason than good rounds.

@@ -137,6 +137,18 @@ func (o *Outbox) Take(e Event, now time.Time) {
 	o.forget(id)
 }
 
+// groupOf is the ID of another incident under which a receiver is told of an incident; empty if there is none.
+func (o *Outbox) groupOf(id string) string {
+	for _, l := range o.lines {
+		for _, g := range l.ledger.Groups {
+			if g.ID != id && slices.Contains(g.Members, id) {
+				return g.ID
+			}
+		}
+	}
+	return ""
+}
+
 // Tick does what time alone makes due.
 func (o *Outbox) Tick(now time.Time) {
 	for _, l := range o.lines {

@@ -133,6 +133,9 @@ func (p incidentsPrinter) show(s *store.Story, asJSON bool) error {
 	fmt.Fprintf(&b, "%s\n", p.t.paint(strong, wrap(p.t.clean(n.Headline()), 0, p.t.width)))
 	fmt.Fprintf(&b, "  %s\n", wrap(p.t.clean(n.Sentence()), 2, p.t.width))
 	p.pair(&b, "incident", s.Incident.ID)
+	if s.Incident.Group != "" {
+		p.pair(&b, "told as", s.Incident.Group+", with which it failed together")
+	}
 	p.pair(&b, "began", n.Began(p.zone))
 	if ended := n.Ended(p.zone); ended != "" {
 		p.pair(&b, "ended", ended)
@@ -200,7 +203,7 @@ func (p incidentsPrinter) course(b io.Writer, s *store.Story) {
 // told is who was told what.
 func (p incidentsPrinter) told(b io.Writer, all []alert.Delivery) {
 	if len(all) == 0 {
-		fmt.Fprintln(b, "  nobody was told")
+		fmt.Fprintln(b, "  nobody was told of it by itself")
 		return
 	}
 	fmt.Fprintf(b, "  told (UTC)\n")
