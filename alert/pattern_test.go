@@ -14,13 +14,14 @@ import (
 // TestComesAndGoes: one round in sixteen fails for hours, which never lifts the sum of the last rounds for long. It is told
 // once, as degraded, and over when it stops.
 func TestComesAndGoes(t *testing.T) {
+	t.Parallel()
 	var took []time.Duration
 	missed, again := 0, 0
-	const worlds = 40
+	const worlds = 16
 	for seed := range uint64(worlds) {
 		w := &world{rand: rand.New(rand.NewPCG(seed, 30)), every: 10 * time.Second}
 		from := epoch.Add(5 * time.Minute)
-		to := from.Add(6 * time.Hour)
+		to := from.Add(4 * time.Hour)
 		w.outages = []outage{{span{from, to}, refused, 1.0 / 16}}
 		s := newStory(t, defaultDetect)
 		w.run(to.Add(time.Hour), defaultDetect, s.saw)

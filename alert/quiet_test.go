@@ -115,6 +115,7 @@ func (q *quiet) run(length time.Duration) {
 
 // TestFalseOpenings counts how often people are told of nothing, in years of targets that are looked at every 10 s.
 func TestFalseOpenings(t *testing.T) {
+	t.Parallel()
 	const year = 365 * 24 * time.Hour
 	for _, c := range []struct {
 		name          string
@@ -125,11 +126,11 @@ func TestFalseOpenings(t *testing.T) {
 		length        time.Duration // or up to so long
 		most          float64       // openings a year
 	}{
-		{"quiet, 1 micro-outage a day of 1-2 rounds", 20, 1e-4, 1, 1, 2, 0, 0.1},
-		{"quiet, 1 micro-outage a day of up to 5 s", 20, 1e-4, 1, 1, 0, 5 * time.Second, 0.1},
+		{"quiet, 1 micro-outage a day of 1-2 rounds", 10, 1e-4, 1, 1, 2, 0, 0.1},
+		{"quiet, 1 micro-outage a day of up to 5 s", 10, 1e-4, 1, 1, 0, 5 * time.Second, 0.1},
 		// Two of these within two minutes are told, and should be.
-		{"quiet, 1 micro-outage a day of up to 15 s", 10, 1e-4, 1, 1, 0, 15 * time.Second, 0.5},
-		{"noisy, 0.8 % fail by chance", 5, 0.008, 0, 1, 1, 0, 2},
+		{"quiet, 1 micro-outage a day of up to 15 s", 6, 1e-4, 1, 1, 0, 15 * time.Second, 0.5},
+		{"noisy, 0.8 % fail by chance", 3, 0.008, 0, 1, 1, 0, 2},
 		{"noisy, ten addresses", *years / 4, 0.008, 0, 10, 1, 0, 2},
 	} {
 		n := c.years * *years
@@ -164,6 +165,7 @@ func TestFalseOpenings(t *testing.T) {
 // TestLossOpensNothing: on a path that loses 5 % of all packets some rounds send something again and users are served; that
 // many rounds are slow is no reason to wake somebody.
 func TestLossOpensNothing(t *testing.T) {
+	t.Parallel()
 	rnd := rand.New(rand.NewPCG(41, 1))
 	tr := NewTracker("orders", defaultDetect, func(time.Time) string { return "id" })
 	now := epoch
