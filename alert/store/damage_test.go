@@ -256,7 +256,7 @@ func FuzzChunk(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(chunks[0].data)
-	f.Add(c.pack(bytes.Repeat([]byte("\n"), 10<<20)))
+	f.Add(c.pack(bytes.Repeat([]byte("\n"), 1<<18)))
 	f.Add([]byte("\x1f\x8b\x08"))
 	f.Add([]byte(`{"whichlayer":"recording","format":1,"version":"","started":"2026-11-22T14:00:00Z"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -104,11 +104,11 @@ func (d *DB) deliveries(ctx context.Context, db *sql.DB, where string, args ...a
 		}
 		x.Created = instant(created)
 		// The column decides: a message that was dropped because it could not be read stays so.
-		if err := d.codec.decode(data, &whole); err != nil || whole.State != x.State || whole.Seq != x.Seq {
+		if d.codec.decode(data, &whole) == nil && whole.State == x.State && whole.Seq == x.Seq {
+			all = append(all, whole)
+		} else {
 			unreadable = append(unreadable, x)
-			return nil
 		}
-		all = append(all, whole)
 		return nil
 	})
 	if err != nil {

@@ -51,7 +51,8 @@ func (d *DB) trim(ctx context.Context, db *sql.DB, now time.Time) error {
 	}
 	if keep.History > 0 {
 		old := nanos(now.Add(-keep.History.Std()))
-		if err := repeat(ctx, db, "DELETE FROM history WHERE (target, first) IN (SELECT target, first FROM history WHERE last < ? LIMIT ?)", old, stepRows); err != nil {
+		const query = "DELETE FROM history WHERE (target, first) IN (SELECT target, first FROM history WHERE last < ? LIMIT ?)"
+		if err := repeat(ctx, db, query, old, stepRows); err != nil {
 			return err
 		}
 	}
