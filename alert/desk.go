@@ -37,6 +37,8 @@ type Desk struct {
 	mu      sync.Mutex
 	targets map[string]*seat
 	vantage vantage
+	// receivers are the names of those that are configured.
+	receivers []string
 
 	// troubles keeps the order of events of the prober's own.
 	troubles sync.Mutex
@@ -179,7 +181,10 @@ func (d *Desk) Reload(cfg *config.Config, now time.Time, same func(a, b config.T
 		next[t.Name] = newSeat(t)
 		d.metrics.open.WithLabelValues(t.Name).Set(0)
 	}
-	d.targets = next
+	d.targets, d.receivers = next, nil
+	for _, r := range cfg.Receivers {
+		d.receivers = append(d.receivers, r.Name)
+	}
 	for name := range old {
 		if next[name] == nil {
 			d.vantage.forget(name)
@@ -197,6 +202,22 @@ func (d *Desk) Reload(cfg *config.Config, now time.Time, same func(a, b config.T
 		d.close(s, now, reason)
 		if next[name] == nil {
 			d.metrics.forget(name)
+		}
+	}
+	d.endForgotten()
+}
+
+// endForgotten ends the troubles that are about a receiver that is no longer configured.
+func (d *Desk) endForgotten() {
+	d.mu.Lock()
+	receivers := d.receivers
+	d.mu.Unlock()
+	d.troubles.Lock()
+	all := d.self.Troubles()
+	d.troubles.Unlock()
+	for _, t := range all {
+		if t.Cause == probe.CauseReceiverRefuses && !slices.Contains(receivers, t.About) {
+			d.End(t)
 		}
 	}
 }
@@ -274,7 +295,10 @@ func (d *Desk) Restore(ctx context.Context, saved *Saved, store Store) {
 		if err := d.self.Restore(data); err != nil {
 			d.log.Warn("the prober's own troubles begin anew", "error", err)
 		}
-		d.End(Trouble{Cause: probe.CauseBlind}) // what can be looked at shows again
+		// What can be looked at and what can be written shows again.
+		d.End(Trouble{Cause: probe.CauseBlind})
+		d.End(Trouble{Cause: probe.CauseStateNotKept})
+		d.endForgotten()
 	}
 	if saved.Trouble != "" {
 		t := Trouble{Cause: probe.CauseStateLost}

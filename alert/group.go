@@ -66,6 +66,15 @@ func (g *group) join(id string, components []string) (joined bool) {
 	return joined
 }
 
+// clockSetBack lets nothing wait until a clock that was set back has caught up.
+func (g *group) clockSetBack(now time.Time) {
+	for _, at := range []*time.Time{&g.Told, &g.Changed, &g.Over} {
+		if at.After(now) {
+			*at = now
+		}
+	}
+}
+
 // active tells that a member goes on.
 func (g *group) active(seen map[string]*Event) bool {
 	return slices.ContainsFunc(g.Members, func(id string) bool { return seen[id] != nil && seen[id].Incident.Active() })
@@ -80,10 +89,10 @@ func (g *group) event(kind Kind, at time.Time, seen map[string]*Event) (Event, b
 	}
 	e := *speaker(members)
 	i := e.Incident.snapshot()
-	i.ID = g.ID
-	if len(members) > 1 {
+	if len(members) > 1 || i.ID != g.ID { // of others before it only the name is left
 		i.merge(members)
 	}
+	i.ID = g.ID
 	e.Event, e.Time, e.Incident, e.Verdict = kind, at.UTC(), i, &i.Verdict
 	return e, true
 }

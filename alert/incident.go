@@ -125,6 +125,9 @@ func (i *Incident) Duration(now time.Time) (min, max time.Duration) {
 	}
 	if i.StartsAfter != nil {
 		max = before.Sub(*i.StartsAfter)
+		if max < 0 { // the clock was set back meanwhile
+			max = 0
+		}
 	}
 	return min, max
 }

@@ -83,10 +83,9 @@ func (l *ledger) wantsLayer(e *Event) bool {
 func (l *ledger) groupOf(e *Event, components []string, seen map[string]*Event) (g *group, joined bool) {
 	id := e.Incident.ID
 	for _, g := range l.Groups {
-		if slices.Contains(g.Members, id) {
+		if g.ID == id || slices.Contains(g.Members, id) { // a group that lost its first member has its name still
 			g.revive(e)
-			g.join(id, components)
-			return g, false
+			return g, g.join(id, components)
 		}
 	}
 	if !e.Incident.Active() || !l.wantsLayer(e) {
@@ -176,10 +175,15 @@ func (l *ledger) tell(g *group, t config.Transition, kind Kind, seen map[string]
 	return []Notification{{Transition: t, Event: e}}
 }
 
-// tick tells what time alone makes due: the end of a maintenance, changes that were held back, reminders.
-func (l *ledger) tick(seen map[string]*Event, now time.Time) (out []Notification) {
+// tick tells what time alone makes due: the end of a maintenance, changes that were held back, reminders. It returns
+// whether anything changed, told or not.
+func (l *ledger) tick(seen map[string]*Event, now time.Time) (out []Notification, changed bool) {
+	before := len(l.Groups)
 	l.Groups = slices.DeleteFunc(l.Groups, func(g *group) bool { return !g.Over.IsZero() && now.Sub(g.Over) > rememberGroup })
+	changed = len(l.Groups) != before
 	for _, g := range l.Groups {
+		g.clockSetBack(now)
+		told := g.Told
 		switch {
 		case !g.Over.IsZero():
 		case g.Withheld && !g.Opened && l.isOpen(g, seen) && !l.anyWithheld(g, seen, now):
@@ -194,8 +198,9 @@ func (l *ledger) tick(seen map[string]*Event, now time.Time) (out []Notification
 				out = append(out, n)
 			}
 		}
+		changed = changed || !g.Told.Equal(told)
 	}
-	return out
+	return out, changed
 }
 
 func (l *ledger) isOpen(g *group, seen map[string]*Event) bool {

@@ -117,9 +117,9 @@ func TestTargetsThatFailTogether(t *testing.T) {
 	o.happens(time.Minute, EventResolved, "2", "shop", front2)
 	o.want(t, "ops: resolved 1 orders orders=resolved,shop=resolved", "hook: resolved 2 shop")
 	o.happens(time.Minute, EventOpened, "2", "shop", front2) // a relapse
-	o.want(t, "ops: opened 1 shop", "hook: opened 2 shop")
+	o.want(t, "ops: opened 1 shop shop=open", "hook: opened 2 shop")
 	o.happens(time.Minute, EventResolved, "2", "shop", front2)
-	o.want(t, "ops: resolved 1 shop", "hook: resolved 2 shop")
+	o.want(t, "ops: resolved 1 shop shop=resolved", "hook: resolved 2 shop")
 	o.passes(2 * rememberGroup)
 	if len(o.seen) != 1 || len(o.lines[0].ledger.Groups) != 1 {
 		t.Errorf("%d incidents and %d groups are remembered", len(o.seen), len(o.lines[0].ledger.Groups))

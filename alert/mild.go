@@ -3,6 +3,7 @@ package alert
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/whichlayer/whichlayer/probe"
 )
@@ -42,8 +43,12 @@ func (t *Tracker) certain() bool {
 	return true
 }
 
-// since widens the bounds of the start by those of something that belongs to it.
+// since widens the bounds of the start by those of something that belongs to it. What the held-open connections said of
+// a later begin says nothing of an earlier one.
 func (s *start) since(first start) {
+	if !first.Before.After(s.HeldAfter) {
+		s.HeldAfter, s.HeldBefore, s.Beside = time.Time{}, time.Time{}, nil
+	}
 	if first.Before.Before(s.Before) {
 		s.Before = first.Before
 	}

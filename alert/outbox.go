@@ -152,10 +152,9 @@ func (o *Outbox) groupOf(id string) string {
 // Tick does what time alone makes due.
 func (o *Outbox) Tick(now time.Time) {
 	for _, l := range o.lines {
-		before := len(l.ledger.Groups)
-		told := l.ledger.tick(o.seen, now)
+		told, changed := l.ledger.tick(o.seen, now)
 		o.queue(l, told, now)
-		if len(told) > 0 || len(l.ledger.Groups) != before {
+		if changed {
 			o.keepLedger(l)
 		}
 	}

@@ -158,6 +158,11 @@ func (s *seat) restore(ctx context.Context, data []byte, store Store, now time.T
 			return time.Time{}, err
 		}
 	}
+	if saved.Ended.After(now) {
+		s.tracker.clockSetBack(now)
+		s.ended, s.kept = now, time.Time{}
+		return now, nil
+	}
 	err = s.repeat(ctx, store, saved.Ended, now)
 	return s.ended, err
 }

@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -64,7 +65,11 @@ func (s *Self) End(t Trouble, now time.Time) []Event {
 }
 
 // Troubles are those that are there.
-func (s *Self) Troubles() []Trouble { return slices.Collect(maps.Keys(s.open)) }
+func (s *Self) Troubles() []Trouble {
+	return slices.SortedFunc(maps.Keys(s.open), func(a, b Trouble) int {
+		return cmp.Or(cmp.Compare(a.Cause, b.Cause), cmp.Compare(a.About, b.About))
+	})
+}
 
 // Incidents are copies of those that are going on.
 func (s *Self) Incidents() (out []*Incident) {

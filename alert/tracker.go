@@ -116,8 +116,11 @@ func hurts(v probe.Verdict) bool { return v.State.Bad() && v.Cause != probe.Caus
 // outage that began or ended in the gap did so between the last look before it and the first one after. An incident that
 // was told goes on with its start; what was merely suspected before a long gap is dropped.
 func (t *Tracker) Gap(g probe.Gap) []Event {
+	t.s.GapsTo = later(t.s.GapsTo, g.To) // with the monotonic clock, which nobody sets
 	g.From, g.To = g.From.UTC(), g.To.UTC()
-	t.s.GapsTo = later(t.s.GapsTo, g.To)
+	if g.To.Before(g.From) { // the clock was set back in it
+		g.From = g.To
+	}
 	i := t.s.Incident
 	if i != nil {
 		i.Gaps = keepEnds(i.Gaps, g, maxGaps/2, maxGaps)
@@ -306,7 +309,7 @@ func (t *Tracker) good(r *probe.Result) (events []Event) {
 	t.remember(r)
 	i.setEnd(s.End.good(r, i.Verdict, t.promise(), elsewhere))
 	t.bound()
-	calm := s.GoodRun >= resolveRounds && r.Ended.Sub(later(s.LastBad, *i.EndsAfter)) >= t.detect.Resolve.Std()
+	calm := s.GoodRun >= resolveRounds && apart(r.Ended, later(s.LastBad, *i.EndsAfter)) >= t.detect.Resolve.Std()
 	innocent := (calm || s.Detector.Quiet()) && !s.Members.awaited()
 	switch {
 	case i.State == watching && innocent:
@@ -326,6 +329,20 @@ func (t *Tracker) good(r *probe.Result) (events []Event) {
 	return events
 }
 
+// apart is the time between two instants, whichever is later: a wall clock that was set back must not make an incident
+// last until it has caught up.
+func apart(a, b time.Time) time.Duration { return a.Sub(b).Abs() }
+
+// clockSetBack takes note that the clock shows an earlier time than when the tracker's state was kept.
+func (t *Tracker) clockSetBack(now time.Time) {
+	s := &t.s
+	for _, at := range []*time.Time{&s.GapsTo, &s.LastBad, &s.End.KnownBad, &s.End.BadBegan, &s.Detector.Since, &s.Detector.FirstBad, &s.Detector.LastBad} {
+		if at.After(now) {
+			*at = now
+		}
+	}
+}
+
 // begin starts a spell: nobody hears of it yet. Soon after a resolved incident it is the same one again.
 func (t *Tracker) begin(r *probe.Result, v probe.Verdict, faults []fault) {
 	s := &t.s
@@ -334,7 +351,7 @@ func (t *Tracker) begin(r *probe.Result, v probe.Verdict, faults []fault) {
 	s.Detector, s.OtherRounds, s.History, s.Run = Detector{}, 0, nil, nil
 	s.Mild, s.Recurs, s.From = notMild, false, s.Pattern.Rounds+1
 	b := s.Start.bounds(v)
-	if last := s.Last; last != nil && r.Started.Sub(*last.ResolvedAt) <= t.detect.Reopen.Std() {
+	if last := s.Last; last != nil && apart(r.Started, *last.ResolvedAt) <= t.detect.Reopen.Std() {
 		i := last.snapshot()
 		if len(i.Spells) == 0 {
 			i.Spells = []Bounds{i.Bounds}

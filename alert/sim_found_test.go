@@ -1,0 +1,176 @@
+package alert
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/whichlayer/whichlayer/config"
+	"github.com/whichlayer/whichlayer/probe"
+)
+
+// The tests of this file are what TestSim found, each boiled down to its core.
+
+// crash lets nothing survive but what was kept.
+func (o *office) crash(t *testing.T, store *ram, receivers ...config.Receiver) {
+	t.Helper()
+	b := o.Flush()
+	if err := store.Commit(t.Context(), &b); err != nil {
+		t.Fatal(err)
+	}
+	maintenance := o.lines[0].ledger.maintenance
+	o.Outbox = NewOutbox(&config.Config{Receivers: receivers})
+	if _, err := o.Restore(store.saved()); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range o.lines {
+		l.ledger.maintenance = maintenance
+	}
+}
+
+// TestOneRelapseOfTwo: of two that failed together the second relapses alone, under the first one's name, and then the
+// first one too, for another reason: there must not be two courses of events under one name.
+func TestOneRelapseOfTwo(t *testing.T) {
+	t.Parallel()
+	o := newOffice(people("ops"))
+	o.happens(0, EventOpened, "1", "orders", front1)
+	o.happens(time.Second, EventOpened, "2", "shop", front2)
+	o.happens(time.Minute, EventResolved, "2", "shop", front2)
+	o.happens(time.Second, EventResolved, "1", "orders", front1)
+	o.happens(time.Minute, EventOpened, "2", "shop", front2)
+	o.happens(time.Minute, EventOpened, "1", "orders", front3)
+	o.happens(time.Minute, EventResolved, "2", "shop", front2)
+	o.happens(time.Minute, EventResolved, "1", "orders", front3)
+	o.want(t, "ops: opened 1 orders", "ops: resolved 1 orders orders=resolved,shop=resolved",
+		"ops: opened 1 shop shop=open", "ops: resolved 1 shop shop=resolved,orders=resolved")
+}
+
+// TestWhatATickDidIsKept: a receiver that hears of ends alone is told nothing at the end of a maintenance, but what it
+// will be told of has begun for it.
+func TestWhatATickDidIsKept(t *testing.T) {
+	t.Parallel()
+	r := config.Receiver{Name: "ops", On: []config.Transition{config.Resolved}}
+	o, store := newOffice(r), newRAM()
+	until := epoch.Add(time.Minute)
+	o.lines[0].ledger.maintenance = func(_ string, at time.Time) time.Time {
+		if at.Before(until) {
+			return until
+		}
+		return time.Time{}
+	}
+	o.happens(0, EventOpened, "1", "orders", front1)
+	o.passes(2 * time.Minute)
+	o.crash(t, store, r)
+	o.happens(time.Minute, EventResolved, "1", "orders", front1)
+	o.want(t, "ops: resolved 1 orders")
+}
+
+// TestRemindersAfterTheClockWasSetBack come again soon, not a day later.
+func TestRemindersAfterTheClockWasSetBack(t *testing.T) {
+	t.Parallel()
+	r := config.Receiver{Name: "ops", Repeat: config.Duration(time.Minute)}
+	o, store := newOffice(r), newRAM()
+	o.happens(0, EventOpened, "1", "orders", front1)
+	o.crash(t, store, r)
+	o.now = o.now.Add(-24 * time.Hour)
+	o.passes(time.Minute + 2*time.Second)
+	o.want(t, "ops: opened 1 orders", "ops: reminder 1 orders")
+}
+
+// TestResolvedAfterTheClockWasSetBack: an incident ends a minute later, not a day later, with or without a restart.
+func TestResolvedAfterTheClockWasSetBack(t *testing.T) {
+	t.Parallel()
+	for _, restart := range []bool{false, true} {
+		b, store := newDeskBench(t, "orders"), newRAM()
+		now := epoch
+		b.now = func() time.Time { return now }
+		b.take = func(e Entry) { _ = store.Commit(t.Context(), &e.Batch) }
+		for range 20 {
+			now = now.Add(2 * time.Second)
+			b.Observe(round("orders", now, true))
+		}
+		now = now.Add(2 * time.Second)
+		b.Observe(round("orders", now, false))
+		now = now.Add(-24 * time.Hour)
+		if restart {
+			old := b
+			b = newDeskBench(t, "orders")
+			b.now, b.take = old.now, old.take
+			b.Restore(t.Context(), store.saved(), store)
+		}
+		for range 40 {
+			now = now.Add(2 * time.Second)
+			b.Observe(round("orders", now, false))
+		}
+		if kinds := b.kinds("orders"); len(kinds) == 0 || kinds[len(kinds)-1] != EventResolved {
+			t.Errorf("restart %v: the course of the incident: %v", restart, kinds)
+		}
+		for _, e := range b.events {
+			if e.Gap != nil && e.Gap.To.Before(e.Gap.From) {
+				t.Errorf("restart %v: a gap from %v to %v", restart, e.Gap.From, e.Gap.To)
+			}
+		}
+		if n := len(b.Incidents()); n != 0 {
+			t.Errorf("restart %v: %d incidents go on", restart, n)
+		}
+	}
+}
+
+// TestTroublesThatARestartEnds: that nothing could be written, and that a receiver refuses that is no longer there.
+func TestTroublesThatARestartEnds(t *testing.T) {
+	t.Parallel()
+	cfg := func(receivers ...string) *config.Config {
+		c := &config.Config{Targets: targets("orders")}
+		for _, name := range receivers {
+			c.Receivers = append(c.Receivers, config.Receiver{Name: name})
+		}
+		return c
+	}
+	about := func(name string) Trouble { return Trouble{Cause: probe.CauseReceiverRefuses, About: name} }
+	left := func(b *deskBench) (out []string) {
+		for _, i := range b.Incidents() {
+			out = append(out, strings.TrimSpace(string(i.Verdict.Cause)+" "+i.About))
+		}
+		return out
+	}
+	store := newRAM()
+	b := newDeskBench(t, "orders")
+	b.take = func(e Entry) { _ = store.Commit(t.Context(), &e.Batch) }
+	b.Reload(cfg("kept", "gone", "gone later"), epoch, nil)
+	b.Begin(about("gone"), "token wrong")
+	b.Begin(about("gone later"), "token wrong")
+	b.Begin(about("kept"), "token wrong")
+	b.Begin(Trouble{Cause: probe.CauseStateNotKept}, "disk full")
+	b = newDeskBench(t, "orders")
+	b.Reload(cfg("kept", "gone later"), epoch, nil)
+	b.Restore(t.Context(), store.saved(), store)
+	want := []string{"receiver_refuses gone later", "receiver_refuses kept"}
+	if diff := cmp.Diff(want, sortedStrings(left(b))); diff != "" {
+		t.Error(diff)
+	}
+	b.Reload(cfg("kept"), epoch, nil)
+	if diff := cmp.Diff(want[1:], left(b)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestStartOfAnEarlierBegin: what a held-open connection said of the failure that tipped the scales is no bound of an
+// earlier one that belongs to the same trouble.
+func TestStartOfAnEarlierBegin(t *testing.T) {
+	t.Parallel()
+	at := func(s int) time.Time { return epoch.Add(time.Duration(s) * time.Second) }
+	s := start{After: at(420), Before: at(424), Bad: at(423), HeldAfter: at(421), HeldBefore: at(422)}
+	s.since(start{After: at(205), Before: at(215), Bad: at(214)})
+	b := s.bounds(down(probe.LayerProxy, probe.CauseProcessDead, probe.Confirmed))
+	if !b.StartsAfter.Equal(at(205)) || !b.StartsBefore.Equal(at(215)) {
+		t.Errorf("it began in (%v, %v], want (%v, %v]", b.StartsAfter, b.StartsBefore, at(205), at(215))
+	}
+}
+
+func sortedStrings(s []string) []string {
+	slices.Sort(s)
+	return s
+}
