@@ -62,7 +62,7 @@ func (m *dispatchMetrics) wait(receiver string, n int, since time.Time) {
 
 // prepare makes the series of a receiver exist, so that rates begin at 0.
 func (m *dispatchMetrics) prepare(receiver string) {
-	for _, t := range []config.Transition{config.Opened, config.Resolved} {
+	for _, t := range []config.Transition{config.Suspect, config.Opened, config.Updated, config.Resolved, config.Dismissed} {
 		for _, outcome := range []string{"sent", "failed", "dropped"} {
 			m.sent.WithLabelValues(receiver, string(t), outcome)
 		}
