@@ -12,6 +12,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +37,8 @@ func needProgram(t *testing.T, name string) string {
 
 func TestPromtoolAcceptsTheExamples(t *testing.T) {
 	promtool := needProgram(t, "promtool")
-	for _, args := range [][]string{{"check", "config", "prometheus.yml"}, {"check", "rules", "rules.yml"}, {"test", "rules", "rules_test.yml"}} {
+	for _, args := range [][]string{{"check", "config", "prometheus.yml"}, {"check", "rules", "rules.yml"},
+		{"test", "rules", "rules_test.yml", "rules_days_test.yml"}} {
 		cmd := exec.CommandContext(t.Context(), promtool, args...)
 		cmd.Dir = "../../examples/prometheus"
 		if out, err := cmd.CombinedOutput(); err != nil {
@@ -47,7 +50,7 @@ func TestPromtoolAcceptsTheExamples(t *testing.T) {
 // A real Prometheus scrapes a real exposition, and every query of the dashboard and every rule must give something.
 func TestPrometheusAnswersEveryQuery(t *testing.T) {
 	p := startPrometheus(t, needProgram(t, "prometheus"))
-	p.await(t, "min(count_over_time(whichlayer_rounds_total[10s])) >= 6")
+	p.await(t, "min(count_over_time(whichlayer_rounds_total[10s])) >= 6 and on () whichlayer_watchdog_last_success_timestamp_seconds > 0")
 	d, _ := readDashboard(t)
 	for _, panel := range d.Panels {
 		for _, q := range panel.Targets {
@@ -66,7 +69,70 @@ func TestPrometheusAnswersEveryQuery(t *testing.T) {
 			}
 		}
 	}
+	for _, a := range d.Annotations.List {
+		series, err := p.queryRange(t.Context(), withMacros(a.Expr))
+		if err != nil || len(series) == 0 {
+			t.Errorf("annotation %q shows nothing: %v", a.Name, err)
+		}
+		for _, l := range append(legendLabels(a.TitleFormat+a.TextFormat), strings.Split(a.TagKeys, ",")...) {
+			if !anyHas(series, l) {
+				t.Errorf("annotation %q names %q, which no series has", a.Name, l)
+			}
+		}
+	}
+	p.checkReceivers(t, d)
 	p.checkRules(t)
+}
+
+// checkReceivers compares what panels show of the registry's receivers and its watchdog: ops is well, stuck never was.
+func (p promServer) checkReceivers(t *testing.T, d grafanaDashboard) {
+	t.Helper()
+	soon := func(x float64) bool { return x >= 0 && x < 60 }
+	is := func(want float64) func(float64) bool { return func(x float64) bool { return x == want } }
+	for title, want := range map[string]map[string]func(float64) bool{
+		"Messages that wait":                   {"ops": is(0), "stuck": is(1)},
+		"Age of the oldest message that waits": {"ops": is(0), "stuck": func(x float64) bool { return x > 0 && x < 60 }},
+		"Days since the last drill":            {"ops": func(x float64) bool { return x >= 0 && x < 1e-3 }, "stuck": is(-1)},
+		"State":                                {"": is(1)},
+		"Last sign of life":                    {"": soon},
+	} {
+		i := slices.IndexFunc(d.Panels, func(p grafanaPanel) bool { return p.Title == title })
+		if i < 0 {
+			t.Errorf("there is no panel %q", title)
+			continue
+		}
+		got, err := p.values(t.Context(), withMacros(d.Panels[i].Targets[0].Expr), "receiver")
+		if err != nil || len(got) != len(want) {
+			t.Errorf("panel %q shows %v, %v", title, got, err)
+		}
+		for receiver, right := range want {
+			if x, ok := got[receiver]; !ok || !right(x) {
+				t.Errorf("panel %q shows %v for %q", title, x, receiver)
+			}
+		}
+	}
+}
+
+// values are what an expression gives now, by one label.
+func (p promServer) values(ctx context.Context, expr, label string) (map[string]float64, error) {
+	var data struct {
+		Result []struct {
+			Metric map[string]string
+			Value  [2]any
+		}
+	}
+	if err := p.get(ctx, "/api/v1/query", url.Values{"query": {expr}}, &data); err != nil {
+		return nil, err
+	}
+	out := map[string]float64{}
+	for _, r := range data.Result {
+		x, err := strconv.ParseFloat(fmt.Sprint(r.Value[1]), 64)
+		if err != nil {
+			return nil, err
+		}
+		out[r.Metric[label]] = x
+	}
+	return out, nil
 }
 
 // withMacros puts in what Grafana would.

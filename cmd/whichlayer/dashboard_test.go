@@ -3,21 +3,14 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"gopkg.in/yaml.v3"
-
-	"github.com/whichlayer/whichlayer/alert"
-	"github.com/whichlayer/whichlayer/config"
-	"github.com/whichlayer/whichlayer/probe"
-	"github.com/whichlayer/whichlayer/probe/tcpinfo"
 )
 
 // The dashboard and the rules are held against what the program really exports: every metric, every label, every
@@ -40,7 +33,20 @@ type grafanaDashboard struct {
 			Datasource *grafanaSource `json:"datasource"`
 		} `json:"list"`
 	} `json:"templating"`
+	Annotations struct {
+		List []grafanaAnnotation `json:"list"`
+	} `json:"annotations"`
 	Panels []grafanaPanel `json:"panels"`
+}
+
+// grafanaAnnotation is a query whose values above 0 are shown as shaded times.
+type grafanaAnnotation struct {
+	Name        string         `json:"name"`
+	Expr        string         `json:"expr"`
+	TitleFormat string         `json:"titleFormat"`
+	TextFormat  string         `json:"textFormat"`
+	TagKeys     string         `json:"tagKeys"`
+	Datasource  *grafanaSource `json:"datasource"`
 }
 
 type grafanaSource struct {
@@ -106,63 +112,6 @@ func readRules(t *testing.T) (all []promRule) {
 		all = append(all, g.Rules...)
 	}
 	return all
-}
-
-// dashboardRegistry is a registry as `run` fills it, and a function that adds one more round of two targets to it:
-// one that is well, and one with trouble of every kind that a panel shows.
-func dashboardRegistry(t *testing.T) (reg *prometheus.Registry, round func()) {
-	t.Helper()
-	reg = newRegistry()
-	log := slog.New(slog.DiscardHandler)
-	newReloader("", log, reg).successful.Set(1)
-	db, saved, err := openState(t.Context(), "", config.Retention{}, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	if _, err := alert.NewDispatcher(&config.Config{Receivers: []config.Receiver{{Name: "ops"}}}, saved, db,
-		func(config.Receiver, alert.Memory) (alert.Notifier, error) { return nil, nil }, log, reg); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := alert.NewDesk(&config.Config{Targets: []config.Target{{Name: "orders"}, {Name: "shop"}}}, nil, nil, log, reg); err != nil {
-		t.Fatal(err)
-	}
-	m := probe.NewMetrics(reg)
-	m.Built("1.2.3")
-	return reg, func() {
-		now := time.Now()
-		m.Beat(now)
-		m.Missed(1)
-		m.ClockStepped()
-		m.Gap(probe.Gap{From: now.Add(-time.Second), To: now, Reason: "the process did not run"})
-		m.Skipped("orders")
-		m.Observe(dashboardRound("orders", now, true),
-			probe.Verdict{State: probe.Degraded, Layer: probe.LayerProxy, Cause: probe.CauseFrozen, Confidence: probe.Likely})
-		m.Observe(dashboardRound("shop", now, false),
-			probe.Verdict{State: probe.Up, Layer: probe.LayerNone, Cause: probe.CauseNone, Confidence: probe.Confirmed})
-	}
-}
-
-// dashboardRound is a round with a good front; with trouble, one of the two proxies behind it is frozen.
-func dashboardRound(target string, now time.Time, trouble bool) *probe.Result {
-	stages := func() (out []probe.Stage) {
-		for _, name := range probe.StageNames {
-			out = append(out, probe.Stage{Stage: name, Outcome: probe.OK, Started: now, Duration: probe.Seconds(time.Millisecond)})
-		}
-		return out
-	}
-	front := probe.Lane{Lane: probe.LaneFront, Address: "10.0.0.10:443", Stages: stages(),
-		TLS: &probe.TLSFacts{NotAfter: now.Add(90 * 24 * time.Hour)}, HTTP: &probe.HTTPFacts{Status: 200, ContentLength: 5}}
-	held := probe.Lane{Lane: probe.LaneHeldOpen, Stages: stages()[3:],
-		HeldOpen: &probe.HeldOpenFacts{Since: now.Add(-time.Hour), Answered: 3600, LastGoodAnswered: now}}
-	via := probe.Lane{Lane: probe.LaneVia, Hop: "stunnel-1", Role: probe.RoleProxy, Address: "10.0.1.11:443", Stages: stages()}
-	if trouble {
-		via.Stages = via.Stages[:3]
-		via.Stages[2].Outcome, via.Stages[2].Type = probe.Failed, probe.TLSTimedOut
-		via.Stages[2].TCPInfo = &tcpinfo.Info{TotalRetrans: 2, TotalRTO: 1, HasTotalRTO: true}
-	}
-	return &probe.Result{Target: target, Trigger: probe.BySchedule, Due: now.Add(-time.Millisecond), Started: now, Ended: now,
-		Lanes: []probe.Lane{front, via, held}}
 }
 
 // vocabulary are the metrics that exist, their labels, and the labels' values.
@@ -272,6 +221,14 @@ func TestDashboardNamesOnlyWhatExists(t *testing.T) {
 	if checked < 20 {
 		t.Errorf("%d queries were checked; is the dashboard read right?", checked)
 	}
+	for _, a := range d.Annotations.List {
+		for _, problem := range v.check(a.Expr) {
+			t.Errorf("annotation %q: %s", a.Name, problem)
+		}
+		if a.Datasource == nil || a.Datasource.UID != "${datasource}" || !strings.Contains(a.Expr, `instance=~"$instance"`) {
+			t.Errorf("annotation %q shows another source, or probers that were not asked for", a.Name)
+		}
+	}
 	for _, x := range d.Templating.List {
 		if x.Type != "query" {
 			continue
@@ -310,6 +267,51 @@ func TestRulesNameOnlyWhatExists(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What tells that whichlayer's own messages may reach nobody is shown, and makes an alert.
+func TestMessagesAreWatched(t *testing.T) {
+	var shown, alerted []string
+	d, _ := readDashboard(t)
+	for _, p := range d.Panels {
+		for _, q := range p.Targets {
+			shown = append(shown, metricsOf(t, q.Expr)...)
+		}
+	}
+	for _, r := range readRules(t) {
+		if r.Alert != "" {
+			alerted = append(alerted, metricsOf(t, r.Expr)...)
+		}
+	}
+	for metric, alerts := range map[string]bool{
+		"whichlayer_notifications_total":                     true,
+		"whichlayer_notification_queue_length":               true,
+		"whichlayer_notification_oldest_timestamp_seconds":   true,
+		"whichlayer_notification_retries_total":              false,
+		"whichlayer_drill_last_success_timestamp_seconds":    true,
+		"whichlayer_state_durable":                           true,
+		"whichlayer_watchdog_signs_total":                    true,
+		"whichlayer_watchdog_last_success_timestamp_seconds": false,
+	} {
+		if !slices.Contains(shown, metric) {
+			t.Errorf("no panel shows %s", metric)
+		}
+		if alerts && !slices.Contains(alerted, metric) {
+			t.Errorf("no alert reads %s", metric)
+		}
+	}
+}
+
+func metricsOf(t *testing.T, expr string) (names []string) {
+	t.Helper()
+	reads, _, err := selectors(expr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range reads {
+		names = append(names, s.metric)
+	}
+	return names
 }
 
 // The checklist of Grafana's own dashboard linter, as far as it fits.
