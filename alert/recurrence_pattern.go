@@ -187,15 +187,15 @@ func sumOf(all []time.Duration) (sum time.Duration) {
 }
 
 func periodText(middle, slack time.Duration, k, n int) string {
-	text := "every " + about(middle) + ", give or take " + about(slack)
+	text := "every " + About(middle) + ", give or take " + About(slack)
 	if k < n {
 		text = fmt.Sprintf("%s, %d of %d times", text, k, n)
 	}
 	return text
 }
 
-// about is a duration for people: to the minute below two days, to the hour beyond.
-func about(d time.Duration) string {
+// About is a duration for people: to the minute below two days, to the hour beyond.
+func About(d time.Duration) string {
 	if d >= 2*day24 {
 		d = d.Round(time.Hour)
 		text := fmt.Sprintf("%d days", d/day24)

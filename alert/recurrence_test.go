@@ -165,7 +165,7 @@ func TestAbout(t *testing.T) {
 		0: "0 min", 29 * time.Second: "0 min", 12 * time.Minute: "12 min", day24: "24 h", day24 - time.Minute: "23 h 59 min",
 		2 * day24: "2 days", 50*time.Hour + 31*time.Minute: "2 days 3 h", 90 * time.Minute: "1 h 30 min",
 	} {
-		if got := about(d); got != want {
+		if got := About(d); got != want {
 			t.Errorf("%v: %q, want %q", d, got, want)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -236,87 +235,4 @@ func ordinal(n int) string {
 		return "3rd"
 	}
 	return fmt.Sprintf("%dth", n)
-}
-
-// recurrence tells of each target, and of all together when there are several.
-func (p incidentsPrinter) recurrence(all []*alert.Incident, asJSON bool) error {
-	began := map[string][]time.Time{}
-	for _, i := range all {
-		began[i.Target] = append(began[i.Target], i.StartsBefore)
-		if i.Target != alert.SelfTarget {
-			began[""] = append(began[""], i.StartsBefore)
-		}
-	}
-	names := slices.Sorted(maps.Keys(began))
-	if len(names) == 2 {
-		names = names[1:]
-	}
-	for n, name := range names {
-		r := alert.Recurrences(began[name], p.zone)
-		if asJSON {
-			data, err := json.Marshal(struct {
-				Target string `json:"target"`
-				alert.Recurrence
-			}{name, r})
-			if err != nil {
-				return fmt.Errorf("print recurrence: %w", err)
-			}
-			fmt.Fprintf(p.w, "%s\n", data)
-			continue
-		}
-		if n > 0 {
-			fmt.Fprintln(p.w)
-		}
-		p.recurs(name, r)
-	}
-	if len(names) == 0 && !asJSON {
-		fmt.Fprintln(p.w, "no incidents")
-	}
-	return nil
-}
-
-// recurs draws one target's outages over the day and the week.
-func (p incidentsPrinter) recurs(name string, r alert.Recurrence) {
-	if name == "" {
-		name = "all targets"
-	}
-	fmt.Fprintf(p.w, "%s: %s\n", p.t.paint(strong, p.t.clean(name)), plural(r.Count, "incident"))
-	if r.Count > 1 {
-		fmt.Fprintf(p.w, "  from one begin to the next: %s at least, %s in the middle, %s at most\n", long(r.GapMin), long(r.GapMedian), long(r.GapMax))
-	}
-	zone := p.now.In(p.zone).Format("MST")
-	fmt.Fprintf(p.w, "  hour  %s  %s\n        0     6     12    18\n", p.bars(r.Hours[:], 1), zone)
-	fmt.Fprintf(p.w, "  day   %s  %s\n        M  T  W  T  F  S  S\n", p.bars(r.Weekdays[:], 3), zone)
-	for _, s := range r.Said {
-		fmt.Fprintf(p.w, "  %s\n", p.t.paint(strong, s))
-	}
-}
-
-// bars draws counts as columns one line high, each so many cells wide.
-func (p incidentsPrinter) bars(counts []int, wide int) string {
-	levels := []rune(p.t.symbol("·▁▂▃▄▅▆▇█", ".123456789"))
-	most := slices.Max(counts)
-	var b strings.Builder
-	for _, n := range counts {
-		level := 0
-		if n > 0 {
-			level = max(1, n*(len(levels)-1)/most)
-		}
-		b.WriteString(string(levels[level]) + strings.Repeat(" ", wide-1))
-	}
-	return strings.TrimRight(b.String(), " ")
-}
-
-// long is a number of seconds in the unit that fits.
-func long(seconds float64) string {
-	d := time.Duration(seconds * float64(time.Second))
-	switch {
-	case d >= 48*time.Hour:
-		return fmt.Sprintf("%.1f days", d.Hours()/24)
-	case d >= 2*time.Hour:
-		return fmt.Sprintf("%.1f h", d.Hours())
-	case d >= 2*time.Minute:
-		return fmt.Sprintf("%.1f min", d.Minutes())
-	}
-	return d.Round(time.Second).String()
 }
