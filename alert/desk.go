@@ -191,7 +191,8 @@ func (d *Desk) Reload(cfg *config.Config, now time.Time, same func(a, b config.T
 		}
 	}
 	d.mu.Unlock()
-	for name, s := range old {
+	for _, name := range slices.Sorted(maps.Keys(old)) {
+		s := old[name]
 		if next[name] == s {
 			continue
 		}
@@ -268,29 +269,20 @@ func (d *Desk) Restore(ctx context.Context, saved *Saved, store Store) {
 	d.mu.Lock()
 	seats := d.targets
 	d.mu.Unlock()
-	for key, data := range saved.State {
+	watched := map[string]bool{}
+	for _, key := range slices.Sorted(maps.Keys(saved.State)) {
 		name, ok := strings.CutPrefix(key, keySeat)
-		if !ok {
-			continue
-		}
-		s := seats[name]
-		if s == nil {
+		switch {
+		case !ok:
+		case seats[name] == nil:
 			d.pass(Entry{At: now, Batch: Batch{State: map[string][]byte{key: nil}}}, nil)
-			continue
+		default:
+			for _, id := range d.restoreSeat(ctx, seats[name], saved.State[key], store, now) {
+				watched[id] = true
+			}
 		}
-		until, err := s.restore(ctx, data, store, now)
-		if err != nil {
-			d.log.Warn("the target begins without its past", "target", name, "error", err)
-			fresh := newSeat(s.cfg)
-			s.tracker, s.certs = fresh.tracker, fresh.certs
-			continue
-		}
-		if s.tracker.Incident() != nil {
-			d.metrics.open.WithLabelValues(name).Set(1)
-		}
-		d.Gap(name, probe.Gap{From: until, To: now, Reason: "this prober did not run"})
 	}
-	d.closeForgotten(saved, now)
+	d.closeForgotten(saved, watched, now)
 	if data, ok := saved.State[keySelf]; ok {
 		if err := d.self.Restore(data); err != nil {
 			d.log.Warn("the prober's own troubles begin anew", "error", err)
@@ -319,15 +311,34 @@ func (d *Desk) Checkpoint() {
 	}
 }
 
-// closeForgotten ends the incidents that receivers were told of and that nobody watches any more.
-func (d *Desk) closeForgotten(saved *Saved, now time.Time) {
-	watched := map[string]bool{}
-	for _, i := range d.Incidents() {
-		watched[i.ID] = true
+// restoreSeat lets a target go on, and returns the incidents that it goes on with. The time between may be too long for
+// one of them, which then ends here.
+func (d *Desk) restoreSeat(ctx context.Context, s *seat, data []byte, store Store, now time.Time) (watched []string) {
+	name := s.cfg.Name
+	until, err := s.restore(ctx, data, store, now)
+	if err != nil {
+		d.log.Warn("the target begins without its past", "target", name, "error", err)
+		fresh := newSeat(s.cfg)
+		s.tracker, s.certs = fresh.tracker, fresh.certs
+		return nil
 	}
-	for key, data := range saved.State {
+	if s.tracker.Incident() != nil {
+		d.metrics.open.WithLabelValues(name).Set(1)
+	}
+	for _, i := range []*Incident{s.tracker.Incident(), s.certs.Incident()} {
+		if i != nil {
+			watched = append(watched, i.ID)
+		}
+	}
+	d.Gap(name, probe.Gap{From: until, To: now, Reason: "this prober did not run"})
+	return watched
+}
+
+// closeForgotten ends the incidents that receivers were told of and that nobody watches any more.
+func (d *Desk) closeForgotten(saved *Saved, watched map[string]bool, now time.Time) {
+	for _, key := range slices.Sorted(maps.Keys(saved.State)) {
 		var e Event
-		if !strings.HasPrefix(key, keySeen) || json.Unmarshal(data, &e) != nil || e.Incident == nil || e.Verdict == nil {
+		if !strings.HasPrefix(key, keySeen) || json.Unmarshal(saved.State[key], &e) != nil || e.Incident == nil || e.Verdict == nil {
 			continue
 		}
 		if i := e.Incident; i.Active() && !watched[i.ID] && i.Target != SelfTarget {

@@ -26,8 +26,6 @@ type group struct {
 	// Suspected and Opened tell which transitions the receiver has been told, or would have been if it wanted them.
 	Suspected bool `json:"suspected,omitempty"`
 	Opened    bool `json:"opened,omitempty"`
-	// Withheld tells that a maintenance keeps it from being told.
-	Withheld bool `json:"withheld,omitempty"`
 	// Told is when it was last told, Changed when something changed that was not told yet.
 	Told    time.Time `json:"told,omitzero"`
 	Changed time.Time `json:"changed,omitzero"`

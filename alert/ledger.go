@@ -24,7 +24,7 @@ type ledger struct {
 // take decides what follows from an incident's step: a transition to be told, or none. seen holds the last event of each
 // incident, this one's included.
 func (l *ledger) take(e *Event, components []string, seen map[string]*Event, now time.Time) (out []Notification) {
-	if !l.concerns(e) {
+	if !l.concerns(e) && !l.tells(e.Incident.ID) {
 		return nil
 	}
 	g, joined := l.groupOf(e, components, seen)
@@ -37,7 +37,7 @@ func (l *ledger) take(e *Event, components []string, seen map[string]*Event, now
 	}
 	switch kind {
 	case EventSuspect:
-		if !g.Suspected && !g.Opened && !l.withheld(g, e.Target, now) {
+		if !g.Suspected && !g.Opened && !l.withheld(e.Target, now) {
 			g.Suspected = true
 			out = l.say(g, config.Suspect, EventSuspect, seen, now)
 		}
@@ -45,14 +45,14 @@ func (l *ledger) take(e *Event, components []string, seen map[string]*Event, now
 		switch {
 		case g.Opened:
 			out = l.update(g, joined, seen, now)
-		case !l.withheld(g, e.Target, now):
+		case !l.withheld(e.Target, now):
 			out = l.open(g, seen, now)
 		}
 	case EventUpdated:
 		switch {
 		case g.Opened:
 			out = l.update(g, false, seen, now)
-		case l.isOpen(g, seen) && !l.withheld(g, e.Target, now): // it was not known before that this receiver wants it
+		case l.tellable(g, seen, now): // it was not known before that this receiver wants it
 			out = l.open(g, seen, now)
 		}
 	case EventResolved, EventDismissed:
@@ -68,6 +68,11 @@ func (l *ledger) concerns(e *Event) bool {
 		return l.own && e.Incident.About != l.cfg.Name
 	}
 	return l.cfg.WantsTarget(e.Target)
+}
+
+// tells tells that the receiver is being told of an incident: it hears the rest, whatever it asks for by now.
+func (l *ledger) tells(id string) bool {
+	return slices.ContainsFunc(l.Groups, func(g *group) bool { return g.Over.IsZero() && slices.Contains(g.Members, id) })
 }
 
 // wantsLayer tells whether one of the suspects is of a layer that the receiver asks for.
@@ -112,13 +117,12 @@ func (g *group) revive(e *Event) {
 }
 
 // withheld tells that a maintenance keeps an incident from being told now; it is told at its end if it still lasts.
-func (l *ledger) withheld(g *group, target string, now time.Time) bool {
-	g.Withheld = l.maintenance(target, now).After(now)
-	return g.Withheld
+func (l *ledger) withheld(target string, now time.Time) bool {
+	return l.maintenance(target, now).After(now)
 }
 
 func (l *ledger) open(g *group, seen map[string]*Event, now time.Time) []Notification {
-	g.Opened, g.Withheld, g.Told, g.Changed = true, false, now, time.Time{}
+	g.Opened, g.Told, g.Changed = true, now, time.Time{}
 	return l.say(g, config.Opened, EventOpened, seen, now)
 }
 
@@ -186,7 +190,7 @@ func (l *ledger) tick(seen map[string]*Event, now time.Time) (out []Notification
 		told := g.Told
 		switch {
 		case !g.Over.IsZero():
-		case g.Withheld && !g.Opened && l.isOpen(g, seen) && !l.anyWithheld(g, seen, now):
+		case !g.Opened && l.tellable(g, seen, now):
 			out = append(out, l.open(g, seen, now)...)
 		case g.Opened && !g.Changed.IsZero() && now.Sub(g.Told) >= updateBreath:
 			g.Told, g.Changed = now, time.Time{}
@@ -203,11 +207,9 @@ func (l *ledger) tick(seen map[string]*Event, now time.Time) (out []Notification
 	return out, changed
 }
 
-func (l *ledger) isOpen(g *group, seen map[string]*Event) bool {
-	return slices.ContainsFunc(g.events(seen), func(e *Event) bool { return e.Incident.State == Open || e.Incident.State == Recovering })
-}
-
-// anyWithheld tells that a maintenance of a member's target goes on.
-func (l *ledger) anyWithheld(g *group, seen map[string]*Event, now time.Time) bool {
-	return slices.ContainsFunc(g.events(seen), func(e *Event) bool { return l.withheld(g, e.Target, now) })
+// tellable tells that a member is open and no maintenance of its target goes on.
+func (l *ledger) tellable(g *group, seen map[string]*Event, now time.Time) bool {
+	return slices.ContainsFunc(g.events(seen), func(e *Event) bool {
+		return (e.Incident.State == Open || e.Incident.State == Recovering) && !l.withheld(e.Target, now)
+	})
 }

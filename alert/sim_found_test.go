@@ -174,3 +174,67 @@ func sortedStrings(s []string) []string {
 	slices.Sort(s)
 	return s
 }
+
+// TestMaintenanceOfOneOfTwo: what another target does must not let go of the end of a maintenance.
+func TestMaintenanceOfOneOfTwo(t *testing.T) {
+	t.Parallel()
+	o := newOffice(people("ops"))
+	until := epoch.Add(time.Minute)
+	o.lines[0].ledger.maintenance = func(target string, at time.Time) time.Time {
+		if target == "orders" && at.Before(until) {
+			return until
+		}
+		return time.Time{}
+	}
+	o.happens(0, EventOpened, "1", "orders", front1)
+	o.happens(time.Second, EventSuspect, "2", "shop", front2)
+	o.happens(time.Second, EventDismissed, "2", "shop", front2)
+	o.want(t)
+	o.passes(time.Minute)
+	o.want(t, "ops: opened 1 orders orders=open,shop=dismissed")
+}
+
+// TestASuspicionEndsOnceAtARestart although it is too old by then.
+func TestASuspicionEndsOnceAtARestart(t *testing.T) {
+	t.Parallel()
+	store := newRAM()
+	b := newDeskBench(t, "orders")
+	now := epoch
+	cfg := &config.Config{Receivers: []config.Receiver{{Name: "ops", On: []config.Transition{config.Suspect, config.Dismissed}}}}
+	o := NewOutbox(cfg)
+	b.now = func() time.Time { return now }
+	b.take = func(e Entry) {
+		for _, x := range e.Events {
+			o.Take(x, e.At)
+		}
+		kept := o.Flush()
+		_ = store.Commit(t.Context(), &e.Batch)
+		_ = store.Commit(t.Context(), &kept)
+	}
+	for range 3 {
+		now = now.Add(2 * time.Second)
+		b.Observe(round("orders", now, true))
+	}
+	again := newDeskBench(t, "orders")
+	now = now.Add(time.Hour)
+	again.now = b.now
+	again.Restore(t.Context(), store.saved(), store)
+	if diff := cmp.Diff([]Kind{EventSuspect}, b.kinds("orders")); diff != "" {
+		t.Fatal(diff)
+	}
+	if diff := cmp.Diff([]Kind{EventGap, EventDismissed}, again.kinds("orders")); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestTheRestIsTold to a receiver that has begun to hear of something and does not ask for it any more.
+func TestTheRestIsTold(t *testing.T) {
+	t.Parallel()
+	o := newOffice(config.Receiver{Name: "ops", Repeat: config.Duration(time.Minute)})
+	o.happens(0, EventOpened, "1", "orders", front1)
+	o.Configure(&config.Config{Receivers: []config.Receiver{{Name: "ops", Repeat: config.Duration(time.Minute), Targets: []string{"shop"}}}})
+	o.happens(time.Second, EventResolved, "1", "orders", front1)
+	o.passes(5 * time.Minute)
+	o.happens(time.Second, EventOpened, "1", "orders", front1)
+	o.want(t, "ops: opened 1 orders", "ops: resolved 1 orders")
+}
