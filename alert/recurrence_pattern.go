@@ -36,7 +36,11 @@ func patterns(starts []time.Time, apart []time.Duration, zone *time.Location, zo
 			local = append(local, t.In(zone))
 		}
 	}
-	for _, p := range []Pattern{clockPattern(local, zoneName), weekdayPattern(local, zoneName), periodPattern(apart)} {
+	clock := clockPattern(local, zoneName)
+	if len(local) < len(starts) && clock.Text != "" {
+		clock.Text += "; what began within an hour of the one before is not counted"
+	}
+	for _, p := range []Pattern{clock, weekdayPattern(local, zoneName), periodPattern(apart)} {
 		if p.Text != "" && p.Chance <= maxChance {
 			out = append(out, p)
 		}
@@ -186,7 +190,11 @@ func sumOf(all []time.Duration) (sum time.Duration) {
 	return sum
 }
 
+// periodText is a period in whole hours, where those lie within what it varies by.
 func periodText(middle, slack time.Duration, k, n int) string {
+	if off := (middle - middle.Round(time.Hour)).Abs(); off <= slack {
+		middle, slack = middle.Round(time.Hour), slack+off
+	}
 	text := "every " + About(middle) + ", give or take " + About(slack)
 	if k < n {
 		text = fmt.Sprintf("%s, %d of %d times", text, k, n)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -145,13 +146,24 @@ func (d *DB) Incident(ctx context.Context, id string) (*Story, error) {
 	if s.Events, err = d.events(ctx, db, s.Incident.ID); err != nil {
 		return nil, err
 	}
-	all, unreadable, err := d.deliveries(ctx, db, "incident = ?", s.Incident.ID)
+	s.Deliveries, err = d.told(ctx, db, s.Incident)
+	return s, err
+}
+
+// told are the messages about an incident, by Seq: of those under the name of another one, with which it failed together,
+// the ones that tell of this, too.
+func (d *DB) told(ctx context.Context, db *sql.DB, i *alert.Incident) ([]alert.Delivery, error) {
+	all, unreadable, err := d.deliveries(ctx, db, "incident IN (?, ?)", i.ID, i.Group)
 	if err != nil {
 		return nil, err
 	}
-	s.Deliveries = append(all, unreadable...)
-	slices.SortFunc(s.Deliveries, func(a, b alert.Delivery) int { return int(a.Seq - b.Seq) })
-	return s, nil
+	all = slices.DeleteFunc(all, func(x alert.Delivery) bool {
+		return x.Incident != i.ID && (x.Notification.Event.Incident == nil ||
+			!slices.ContainsFunc(x.Notification.Event.Incident.Members, func(m alert.Member) bool { return m.Incident == i.ID }))
+	})
+	all = append(all, unreadable...)
+	slices.SortFunc(all, func(a, b alert.Delivery) int { return cmp.Compare(a.Seq, b.Seq) })
+	return all, nil
 }
 
 // events are those of an incident, without the ones that are damaged.

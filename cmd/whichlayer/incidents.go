@@ -35,6 +35,7 @@ type incidentsFlags struct {
 	config, state, colour string
 	since, from, to       string
 	target, layer         string
+	states                []string
 	limit                 int
 	all, json, csv        bool
 }
@@ -69,14 +70,15 @@ func (f *incidentsFlags) add(shared, own *pflag.FlagSet) {
 	addConfigFlag(shared, &f.config)
 	shared.StringVar(&f.state, "state", "", "read this state directory, without a configuration")
 	shared.StringVar(&f.colour, "color", "auto", "auto, always or never")
-	shared.BoolVar(&f.json, "json", false, "print JSON")
+	shared.BoolVar(&f.json, "json", false, "print JSON: one object per line, of show one alone")
 	shared.StringVar(&f.since, "since", "", "only incidents that went on at or after `TIME`")
 	shared.StringVar(&f.from, "from", "", "the same as --since")
 	shared.StringVar(&f.to, "to", "", "only incidents that began before `TIME`")
-	shared.StringVar(&f.target, "target", "", "only this target's")
+	shared.StringVar(&f.target, "target", "", "only this target's; a pattern such as 'shop-*' names several")
 	shared.StringVar(&f.layer, "layer", "", "only those of which this layer is accused")
+	own.StringSliceVar(&f.states, "state-is", nil, "only those in these `STATES`: suspect, open, recovering, resolved, dismissed")
 	own.BoolVar(&f.all, "all", false, "also suspicions that came to nothing")
-	own.BoolVar(&f.csv, "csv", false, "print CSV")
+	own.BoolVar(&f.csv, "csv", false, "print CSV (RFC 4180) with a header")
 	own.IntVarP(&f.limit, "limit", "n", 0, "only the last `N`")
 }
 
@@ -137,7 +139,7 @@ func (f *incidentsFlags) read(cmd *cobra.Command, do func(context.Context, *stor
 	}
 	db, err := store.OpenReadOnly(cmd.Context(), dir)
 	if errors.Is(err, store.ErrNoState) {
-		return fmt.Errorf("%w: has whichlayer run with state: %s?", err, dir)
+		return fmt.Errorf("%w; it begins with the first 'whichlayer run' whose configuration has state: %s", err, dir)
 	}
 	if err != nil {
 		return err
@@ -156,39 +158,64 @@ func (f *incidentsFlags) where() (dir string, zone *time.Location, err error) {
 		return "", nil, err
 	}
 	if cfg.State == "" {
-		return "", nil, fmt.Errorf("%s has no state: directory, so that nothing is kept; add one, or name one with --state", cfg.Path)
+		return "", nil, exitError{exitConfig, fmt.Errorf("whichlayer: %s names no state directory, so that incidents are not kept: "+
+			"set state: /var/lib/whichlayer, or name a directory with --state", cfg.Path)}
 	}
 	return cfg.State, cfg.TimeZone.Std(), nil
 }
 
 // pick reads the incidents that the flags ask for.
 func (f *incidentsFlags) pick(ctx context.Context, db *store.DB, zone *time.Location) ([]*alert.Incident, error) {
-	filter := store.Filter{Target: f.target, Layer: probe.Layer(f.layer), Limit: f.limit}
-	if f.layer != "" && !slices.Contains(config.Layers(), f.layer) {
-		return nil, usageError{fmt.Errorf("--layer: %q is not a layer, expected one of %s", f.layer, strings.Join(config.Layers(), ", "))}
-	}
-	if f.since != "" && f.from != "" {
-		return nil, usageError{errors.New("--since and --from are the same, expected one of them")}
-	}
-	now := time.Now()
-	for _, x := range []struct {
-		flag, text string
-		at         *time.Time
-	}{{"since", f.since, &filter.From}, {"from", f.from, &filter.From}, {"to", f.to, &filter.To}} {
-		if x.text == "" {
-			continue
-		}
-		at, err := readTime(x.text, now, zone)
-		if err != nil {
-			return nil, usageError{fmt.Errorf("--%s: %w", x.flag, err)}
-		}
-		*x.at = at
-	}
-	if !f.all {
-		filter.States = []alert.State{alert.Open, alert.Recovering, alert.Resolved}
+	filter, err := f.filter(time.Now(), zone)
+	if err != nil {
+		return nil, usageError{err}
 	}
 	return db.Incidents(ctx, filter)
 }
+
+// filter is what the flags ask for.
+func (f *incidentsFlags) filter(now time.Time, zone *time.Location) (x store.Filter, err error) {
+	x = store.Filter{Target: f.target, Layer: probe.Layer(f.layer), Limit: f.limit, States: storedStates[:len(storedStates)-1]}
+	if f.all {
+		x.States = nil
+	}
+	if f.layer != "" && !slices.Contains(config.Layers(), f.layer) {
+		return x, fmt.Errorf("--layer: %q is not a layer, expected one of %s", f.layer, strings.Join(config.Layers(), ", "))
+	}
+	if len(f.states) > 0 {
+		x.States = nil
+	}
+	for _, s := range f.states {
+		if !slices.Contains(storedStates, alert.State(s)) {
+			return x, fmt.Errorf("--state-is: %q is not a state, expected one of suspect, open, recovering, resolved and dismissed", s)
+		}
+		x.States = append(x.States, alert.State(s))
+	}
+	switch {
+	case f.since != "" && f.from != "":
+		return x, errors.New("--since and --from are the same, expected one of them")
+	case f.limit < 0:
+		return x, fmt.Errorf("--limit: %d is negative", f.limit)
+	}
+	for _, a := range []struct {
+		flag, text string
+		at         *time.Time
+	}{{"since", f.since, &x.From}, {"from", f.from, &x.From}, {"to", f.to, &x.To}} {
+		if a.text == "" {
+			continue
+		}
+		if *a.at, err = readTime(a.text, now, zone); err != nil {
+			return x, fmt.Errorf("--%s: %w", a.flag, err)
+		}
+	}
+	if !x.From.IsZero() && !x.To.IsZero() && x.To.Before(x.From) {
+		return x, fmt.Errorf("--to %s lies before --from %s", f.to, f.since+f.from)
+	}
+	return x, nil
+}
+
+// storedStates are those of incidents, that of suspicions that came to nothing last.
+var storedStates = []alert.State{alert.Suspected, alert.Open, alert.Recovering, alert.Resolved, alert.Dismissed}
 
 // readTime reads an instant, or how long before now one was.
 func readTime(s string, now time.Time, zone *time.Location) (time.Time, error) {

@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 //	get PATH STATUS             ask the running daemon (its address is read from run.log) until it answers so;
 //	                            the body is then in the file body
 //	post PATH STATUS            the same, once, with POST
+//	state DIR FILE              commit the batch in the file, as JSON, to a state directory
 //	signal NAME                 send TERM, HUP, STOP, CONT or KILL to the program in the background
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -48,7 +49,7 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "lab": labCommand, "await": await, "get": get, "post": post, "signal": signalCommand,
+			"exits": exits, "lab": labCommand, "await": await, "get": get, "post": post, "signal": signalCommand, "state": stateCommand,
 		},
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
