@@ -11,6 +11,7 @@ LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.da
 RACE     := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 FUZZTIME ?= 10s
 SOAK ?= 30m
+KILLS ?= 10000
 
 LINT        := bin/golangci-lint-v2.15.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -45,6 +46,10 @@ race: ## run the tests of every package twice under the race detector, without t
 .PHONY: soak
 soak: deps ## watch a healthy chain under 1 % and 5 % random loss for SOAK (30m): no incident may open
 	WHICHLAYER_SOAK=$(SOAK) go test -timeout 24h -run '^TestChainLoss$$' -v ./cmd/whichlayer
+
+.PHONY: crash
+crash: ## kill a prober KILLS (10000) times at random instants: nothing may be lost, or told twice without a reason
+	WHICHLAYER_KILLS=$(KILLS) go test -timeout 24h -parallel 8 -run '^TestCrash$$' -v ./alert
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (10s)
