@@ -140,7 +140,15 @@ func (p *paths) hosts() map[string][]try {
 			delete(out, host)
 			continue
 		}
-		slices.SortStableFunc(tries, func(a, b try) int { return a.at.Compare(b.at) })
+		slices.SortFunc(tries, func(a, b try) int {
+			switch {
+			case !a.at.Equal(b.at) || a.resent == b.resent:
+				return a.at.Compare(b.at)
+			case a.resent: // of those of one instant the clean ones first
+				return 1
+			}
+			return -1
+		})
 		out[host] = keep(tries, pathTries)
 	}
 	return out
