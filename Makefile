@@ -12,6 +12,7 @@ RACE     := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 FUZZTIME ?= 10s
 SOAK ?= 30m
 KILLS ?= 10000
+SEEDS ?= 100000
 
 LINT        := bin/golangci-lint-v2.15.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -46,6 +47,11 @@ race: ## run the tests of every package twice under the race detector, without t
 .PHONY: soak
 soak: deps ## watch a healthy chain under 1 % and 5 % random loss for SOAK (30m): no incident may open
 	WHICHLAYER_SOAK=$(SOAK) go test -timeout 24h -run '^TestChainLoss$$' -v ./cmd/whichlayer
+
+# The collector runs only when it must: a world is small, and over in a millisecond or two.
+.PHONY: sim
+sim: ## go through SEEDS (100000) simulated worlds of outages, crashes and bad receivers; measure detection over years
+	GOGC=off GOMEMLIMIT=1GiB go test -timeout 60m -run '^(TestSim|TestDetection)$$' -v ./alert -sim.seeds $(SEEDS) -sim.years 10
 
 .PHONY: crash
 crash: ## kill a prober KILLS (10000) times at random instants: nothing may be lost, or told twice without a reason
