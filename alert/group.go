@@ -144,7 +144,7 @@ func (i *Incident) merge(members []*Event) {
 		if i.StartsAfter != nil && (m.StartsAfter == nil || m.StartsAfter.Before(*i.StartsAfter)) {
 			i.StartsAfter = m.StartsAfter
 		}
-		i.Bounds.endWith(m.Bounds)
+		i.endWith(m.Bounds)
 	}
 	i.StartsAt, i.EndsAt = i.StartsBefore, i.EndsBefore
 	if !ended {

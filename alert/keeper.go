@@ -125,7 +125,7 @@ func (k *Keeper) rest(ctx context.Context, d time.Duration) {
 		case <-t.C:
 			return
 		case <-k.wake:
-			k.release(true)
+			k.release()
 		}
 	}
 }
@@ -170,7 +170,7 @@ func (k *Keeper) settle(taken pending, waiters []chan struct{}, err error) bool 
 	k.set(err)
 	k.committed(taken.seq, true)
 	free(waiters)
-	k.release(true)
+	k.release()
 	return false
 }
 
@@ -187,7 +187,7 @@ func (k *Keeper) await(done <-chan error, seq int64, waiters []chan struct{}) er
 	k.committed(seq, true)
 	free(waiters)
 	for {
-		k.release(true)
+		k.release()
 		select {
 		case err := <-done:
 			return err
@@ -197,12 +197,12 @@ func (k *Keeper) await(done <-chan error, seq int64, waiters []chan struct{}) er
 }
 
 // release lets go what waits for a commit that will not come soon.
-func (k *Keeper) release(degraded bool) {
+func (k *Keeper) release() {
 	k.mu.Lock()
 	seq, waiters := k.pending.seq, k.waiters
 	k.waiters = nil
 	k.mu.Unlock()
-	k.committed(seq, degraded)
+	k.committed(seq, true)
 	free(waiters)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -75,9 +76,10 @@ func TestWhatWasTriedStays(t *testing.T) {
 // people get one message of each incident that is over.
 func TestAnHourWithoutAReceiver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dead := true
+		var dead atomic.Bool
+		dead.Store(true)
 		reply := func(int) error {
-			if dead {
+			if dead.Load() {
 				return errors.New("connection refused")
 			}
 			time.Sleep(10 * time.Millisecond)
@@ -95,7 +97,7 @@ func TestAnHourWithoutAReceiver(t *testing.T) {
 			time.Sleep(3600 * time.Millisecond)
 			want = append(want, "opened "+id, "resolved "+id)
 		}
-		dead = false
+		dead.Store(false)
 		time.Sleep(time.Minute)
 		stop()
 		seen := map[string][]string{}
