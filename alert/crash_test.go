@@ -15,6 +15,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -230,8 +231,11 @@ func crashOne(t *testing.T, kills int, seed uint64) {
 	server.Start()
 	defer server.Close()
 	dir, when := t.TempDir(), rand.New(rand.NewPCG(seed, 8))
-	for range kills {
-		p := crashStart(t, dir, server.URL+"/", false)
+	for n := range kills {
+		p, runs := crashStart(t, dir, server.URL+"/", false)
+		if n%4 > 0 { // every fourth one dies while it opens the state, reads it, goes on with it
+			runs()
+		}
 		time.Sleep(time.Duration(when.Int64N(int64(200 * time.Millisecond))))
 		_ = p.Process.Kill() // it may have failed by itself, which Wait shows
 		if err := p.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
@@ -242,7 +246,8 @@ func crashOne(t *testing.T, kills int, seed uint64) {
 	c.healthy = true
 	c.mu.Unlock()
 	began := time.Now()
-	p := crashStart(t, dir, server.URL+"/", true)
+	p, runs := crashStart(t, dir, server.URL+"/", true)
+	runs()
 	if err := p.Wait(); err != nil {
 		t.Fatalf("the last prober: %v", err)
 	}
@@ -250,10 +255,10 @@ func crashOne(t *testing.T, kills int, seed uint64) {
 	crashVerify(t, c, dir, kills)
 }
 
-// crashStart starts a prober and returns when it runs.
-func crashStart(t *testing.T, dir, url string, last bool) *exec.Cmd {
+// crashStart starts a prober; what it returns too waits until it runs.
+func crashStart(t *testing.T, dir, url string, last bool) (cmd *exec.Cmd, runs func()) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
+	cmd = exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "WHICHLAYER_CRASH_DIR="+dir, "WHICHLAYER_CRASH_URL="+url)
 	if last {
 		cmd.Env = append(cmd.Env, "WHICHLAYER_CRASH_LAST=1")
@@ -265,16 +270,31 @@ func crashStart(t *testing.T, dir, url string, last bool) *exec.Cmd {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil || line != "runs\n" {
-		_ = cmd.Process.Kill()
-		t.Fatalf("the prober says %q: %v; %v", line, err, cmd.Wait())
+	return cmd, func() {
+		t.Helper()
+		line, err := bufio.NewReader(out).ReadString('\n')
+		if err != nil || line != "runs\n" {
+			_ = cmd.Process.Kill()
+			t.Fatalf("the prober says %q: %v; %v", line, err, cmd.Wait())
+		}
 	}
-	return cmd
 }
 
 // crashVerify holds what each receiver was told against what the prober knows.
 func crashVerify(t *testing.T, c *crowd, dir string, kills int) {
+	if aside, err := filepath.Glob(filepath.Join(dir, "*.damaged-*")); err != nil || len(aside) > 0 {
+		t.Errorf("a kill damaged the state: %v %v", aside, err)
+	}
+	again, err := store.Open(t.Context(), store.Options{Dir: dir, Log: slog.New(slog.DiscardHandler)}) // looks for damage
+	if err != nil {
+		t.Fatal(err)
+	}
+	if saved, err := again.Load(t.Context()); err != nil || saved.Trouble != "" {
+		t.Errorf("the state after all kills: %v %v", saved, err)
+	}
+	if err := again.Close(); err != nil {
+		t.Fatal(err)
+	}
 	db, err := store.OpenReadOnly(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
