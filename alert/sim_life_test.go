@@ -300,7 +300,7 @@ func (l *life) attend() {
 	case <-l.dispatcher.keeper.wake:
 		switch {
 		case l.resting:
-			l.dispatcher.keeper.release(true)
+			l.dispatcher.keeper.release()
 		case l.committing:
 			l.dispatcher.keeper.signal() // it is looked at again when the commit is over
 		default:
