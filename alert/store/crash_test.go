@@ -46,18 +46,18 @@ func child(t *testing.T, role, dir string, args ...string) *exec.Cmd {
 
 // numbered is a batch whose parts all carry one number.
 func numbered(n int64) *alert.Batch {
-	incident, event, delivery := fill[alert.Incident](1), fill[alert.Event](2), fill[alert.Delivery](3)
-	round, span := fill[probe.RecordedRound](4), fill[alert.Span](5)
 	at := noon.Add(time.Duration(n) * time.Second)
-	incident.ID = "incident-" + strconv.FormatInt(n, 10)
+	v := probe.Verdict{State: probe.Down, Layer: probe.LayerProxy, Evidence: []string{fmt.Sprintf("%01000d", n)}}
+	incident := &alert.Incident{ID: "incident-" + strconv.FormatInt(n, 10), Target: "orders", State: alert.Open, StartsAt: at, Verdict: v}
 	incident.StartsBefore = at
-	event.Incident.ID, event.Time = incident.ID, at
-	delivery.Seq, delivery.State, delivery.Incident = n, alert.Waiting, incident.ID
-	round.Result.Target, round.Result.Started, round.Result.Ended = "orders", at, at
-	span.Target, span.From, span.To = "orders", at, at
+	event := alert.Event{Event: alert.EventOpened, Time: at, Target: "orders", Verdict: &v, Incident: incident}
+	delivery := alert.Delivery{Seq: n, Receiver: "ops", Incident: incident.ID, Transition: config.Opened, State: alert.Waiting, Created: at}
+	delivery.Notification, _ = alert.NewNotification(event)
+	var round probe.RecordedRound
+	round.Result.Target, round.Result.Started, round.Result.Ended, round.Verdict = "orders", at, at, v
 	return &alert.Batch{
-		Incidents: []*alert.Incident{&incident}, Events: []alert.Event{event}, Deliveries: []alert.Delivery{delivery},
-		Rounds: []probe.RecordedRound{round}, History: []alert.Span{span},
+		Incidents: []*alert.Incident{incident}, Events: []alert.Event{event}, Deliveries: []alert.Delivery{delivery},
+		Rounds: []probe.RecordedRound{round}, History: []alert.Span{{Target: "orders", From: at, To: at, Rounds: 1}},
 		State: map[string][]byte{"last": []byte(strconv.FormatInt(n, 10))},
 	}
 }

@@ -58,6 +58,26 @@ func sound(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
+// complete tells that every table has the columns that are used: what is there may be sound and still not ours.
+func complete(ctx context.Context, db *sql.DB) error {
+	for _, columns := range []string{
+		"id, target, state, starts_at, ends_at, over_at, opened_at, layer, cause, confidence, layers, reopened, json FROM incidents",
+		"seq, incident, target, time, kind, json FROM events",
+		"seq, receiver, incident, transition, state, created, settled, attempts, error, json FROM deliveries",
+		"key, value FROM state", "what, seq FROM highest", "target, first, last, n, data FROM rounds",
+		"target, first, last, state, layer, cause, rounds, front_sum, front_max FROM history",
+	} {
+		err := check(ctx, db, "SELECT 'ok' FROM (SELECT count(*) FROM (SELECT "+columns+" LIMIT 0))")
+		if resultCode(err)&0xff == lib.SQLITE_ERROR {
+			err = fmt.Errorf("%w: %w", errDamaged, err)
+		}
+		if err != nil {
+			return fmt.Errorf("look through the state: %w", err)
+		}
+	}
+	return nil
+}
+
 func check(ctx context.Context, db *sql.DB, query string) error {
 	var word string
 	if err := db.QueryRowContext(ctx, query).Scan(&word); err != nil {

@@ -50,8 +50,10 @@ type DB struct {
 	// write has one connection, so that commits come one after the other; it is nil when only reading, and until there is
 	// room for a file. read has several, or is write in memory.
 	write, read *sql.DB
-	closed      bool
-	trouble     string
+	// file is what write has open.
+	file    os.FileInfo
+	closed  bool
+	trouble string
 	// early is what was read of a file that could not be opened for writing, for want of room.
 	early *alert.Saved
 
@@ -129,11 +131,15 @@ func (d *DB) names() ([]string, error) {
 	pragmas := []string{
 		"_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)", fmt.Sprintf("_pragma=journal_size_limit(%d)", maxLog), "_txlock=immediate",
 	}
-	isNew, err := private(d.path())
-	if isNew {
+	var err error
+	if d.file, err = private(d.path()); err != nil {
+		return nil, err
+	}
+	if d.file.Size() == 0 {
 		pragmas = append([]string{vacuum}, pragmas...) // of a file that has something in it, it would only write
 	}
-	return []string{dsn(d.path(), pragmas...), dsn(d.path(), "_pragma=query_only(1)")}, err
+	const exists = "mode=rw" // else a connection that is opened later would make a file where ours was removed
+	return []string{dsn(d.path(), append(pragmas, exists)...), dsn(d.path(), "_pragma=query_only(1)", exists)}, nil
 }
 
 // connect opens the file, looks whether it is sound, and brings it up to date. On an error nothing is left open.
@@ -156,6 +162,9 @@ func (d *DB) connect(ctx context.Context) error {
 	if err = sound(ctx, write); err == nil {
 		err = migrate(ctx, write)
 	}
+	if err == nil {
+		err = complete(ctx, write)
+	}
 	if err != nil {
 		for _, db := range dbs {
 			_ = db.Close() // the error before says more
@@ -166,17 +175,35 @@ func (d *DB) connect(ctx context.Context) error {
 	return nil
 }
 
-// private makes the file, for its owner alone, or takes others' permissions away. It tells whether it is empty.
-func private(path string) (isNew bool, err error) {
+// private makes the file, for its owner alone, or takes others' permissions away.
+func private(path string) (os.FileInfo, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return false, full(fmt.Errorf("open the state: %w", err))
+		return nil, full(fmt.Errorf("open the state: %w", err))
 	}
-	info, err1 := f.Stat()
-	if err := errors.Join(err1, f.Chmod(0o600), f.Close()); err != nil {
-		return false, fmt.Errorf("open the state: %w", err)
+	info, err := f.Stat()
+	if err := errors.Join(err, f.Chmod(0o600), f.Close()); err != nil {
+		return nil, fmt.Errorf("open the state: %w", err)
 	}
-	return info.Size() == 0, nil
+	return info, nil
+}
+
+// errGone says that what is written would be lost: nobody would find it.
+var errGone = errors.New("the state was removed or replaced while it was in use; a restart begins anew")
+
+// inPlace tells that the file is still where the next process looks for it. SQLite goes on to write to one that is not.
+func (d *DB) inPlace() error {
+	if d.file == nil { // in memory
+		return nil
+	}
+	info, err := os.Stat(d.path())
+	if err != nil {
+		return fmt.Errorf("%w: %w", errGone, err)
+	}
+	if !os.SameFile(info, d.file) {
+		return fmt.Errorf("%w: %s is another file", errGone, d.path())
+	}
+	return nil
 }
 
 // errClosed is what is left after Close.

@@ -86,5 +86,5 @@ func (d *DB) writer(ctx context.Context) (*sql.DB, error) {
 		}
 		d.log.Info("there is room for the state again")
 	}
-	return d.write, nil
+	return d.write, d.inPlace()
 }

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+
+	lib "modernc.org/sqlite/lib"
 )
 
 // steps are the migrations: step n makes version n+1 of version n. They are only ever added to.
@@ -61,7 +63,10 @@ func versionOf(ctx context.Context, db *sql.DB) (version int, err error) {
 	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return 0, fmt.Errorf("read the version of the state: %w", err)
 	}
-	if version > len(steps) {
+	switch {
+	case version < 0:
+		return 0, fmt.Errorf("%w: its version is %d", errDamaged, version)
+	case version > len(steps):
 		return version, fmt.Errorf("%w: it was written by a newer whichlayer: it is %d, this program knows %d", errVersion, version, len(steps))
 	}
 	return version, nil
@@ -74,7 +79,11 @@ func migrate(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	for ; version < len(steps); version++ {
-		if err := step(ctx, db, version); err != nil {
+		err := step(ctx, db, version)
+		if code := resultCode(err) & 0xff; code == lib.SQLITE_ERROR || code == lib.SQLITE_CONSTRAINT {
+			err = fmt.Errorf("%w: it does not hold what its version should: %w", errDamaged, err)
+		}
+		if err != nil {
 			return fmt.Errorf("bring the state to version %d: %w", version+1, err)
 		}
 	}

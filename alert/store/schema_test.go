@@ -10,14 +10,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
-
-	"github.com/whichlayer/whichlayer/alert"
 )
 
-// version1 is what the first version wrote: the parts of whole, one event twice.
-func version1(t *testing.T) (dir string, want *alert.Batch) {
+// version1 is a state directory that the first version wrote.
+func version1(t *testing.T) string {
 	t.Helper()
 	f, err := os.Open("testdata/version1.db.gz")
 	if err != nil {
@@ -32,48 +28,70 @@ func version1(t *testing.T) (dir string, want *alert.Batch) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir = t.TempDir()
+	dir := t.TempDir()
 	put(t, filepath.Join(dir, fileName), data)
-	want = whole()
-	for i, state := range []alert.State{alert.Resolved, alert.Open, alert.Dismissed} {
-		want.Incidents[i].State = state
-	}
-	return dir, want
+	return dir
 }
 
-// TestMigrate: a file of the first version is brought up to date with all that is in it.
+// TestMigrate: a file of the first version is brought up to date with all that is in it: three incidents, of which the
+// second one goes on, each with an event (the first one's twice), a delivery (the second one's was sent) and a round.
 func TestMigrate(t *testing.T) {
-	dir, want := version1(t)
+	dir := version1(t)
 	if _, err := OpenReadOnly(t.Context(), dir); !errors.Is(err, errVersion) || !strings.Contains(err.Error(), "whichlayer run") {
 		t.Errorf("read an old one: %v", err)
 	}
 	d := opened(t, dir)
-	if saved := load(t, d); saved.Trouble != "" || saved.Seq != 3 || len(saved.Deliveries) != 2 {
-		t.Fatalf("%+v", saved)
+	saved := load(t, d)
+	if saved.Trouble != "" || saved.Seq != 3 || len(saved.Deliveries) != 2 || len(saved.State) != 3 || string(saved.State["seat/orders"]) != `{"a":1}` {
+		t.Errorf("%+v", saved)
 	}
-	for i, x := range want.Incidents {
+	incidents, err := d.Incidents(t.Context(), Filter{})
+	if err != nil || len(incidents) != 3 {
+		t.Fatalf("%d incidents, %v", len(incidents), err)
+	}
+	for i, x := range incidents {
 		story, err := d.Incident(t.Context(), x.ID)
-		if err != nil || len(story.Events) != 1 || len(story.Deliveries) != 1 || story.Deliveries[0].Seq != int64(i+1) {
-			t.Fatalf("the story of %q: %+v, %v", x.ID, story, err)
-		}
-		if diff := cmp.Diff(x.Timeline, story.Incident.Timeline); diff != "" {
-			t.Error(diff)
+		if err != nil || len(story.Events) != 1 || len(story.Deliveries) != 1 || story.Deliveries[0].Seq != int64(i+1) || len(story.Incident.Timeline) != 2 {
+			t.Errorf("the story of %q: %+v, %v", x.ID, story, err)
 		}
 	}
 	over, err := d.Incidents(t.Context(), Filter{From: noon.AddDate(1, 0, 0)})
-	if err != nil || len(over) != 1 || over[0].ID != want.Incidents[1].ID {
+	if err != nil || len(over) != 1 || over[0].ID != incidents[1].ID {
 		t.Errorf("those that go on: %v, %v", over, err)
 	}
-	found, err := d.Incidents(t.Context(), Filter{Layer: want.Incidents[0].Verdict.Layer})
-	if err != nil || len(found) != 1 {
+	found, err := d.Incidents(t.Context(), Filter{Layer: incidents[2].Verdict.Layer})
+	if err != nil || len(found) != 1 || found[0].ID != incidents[2].ID {
 		t.Errorf("by layer: %v, %v", found, err)
 	}
-	for _, x := range want.Incidents {
-		x.State = alert.Suspected
+	rounds, err := d.Rounds(t.Context(), "orders", noon, noon.AddDate(0, 0, 1), 10)
+	history, err2 := d.History(t.Context(), "orders", noon, noon.AddDate(0, 0, 1))
+	if len(rounds) != 3 || len(history) != 3 {
+		t.Errorf("%d rounds, %d spans; %v %v", len(rounds), len(history), err, err2)
 	}
-	want.Deliveries[0].Error = "later"
-	commit(t, d, want)
-	compare(t, d, want)
+	commit(t, d, numbered(4))
+	if saved := load(t, d); saved.Seq != 4 || len(saved.Deliveries) != 3 {
+		t.Errorf("afterwards: %+v", saved)
+	}
+}
+
+// TestWrongVersion: a file that is not of the version that it says is damaged.
+func TestWrongVersion(t *testing.T) {
+	for _, version := range []int{-1, 0, 1} {
+		dir := t.TempDir()
+		d, err := Open(t.Context(), Options{Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.write.Exec(fmt.Sprintf("PRAGMA user_version = %d", version)); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if saved := load(t, opened(t, dir)); !strings.Contains(saved.Trouble, "damaged") {
+			t.Errorf("%d: %+v", version, saved)
+		}
+	}
 }
 
 // TestNewer: a file of a newer version is left alone.

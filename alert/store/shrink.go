@@ -41,10 +41,7 @@ func (d *DB) shrink(ctx context.Context, db *sql.DB) error {
 
 // dropOldest deletes a step's worth of what matters least. It returns false when nothing is left that may go.
 func (d *DB) dropOldest(ctx context.Context, db *sql.DB) (more bool, err error) {
-	for _, query := range []string{
-		"DELETE FROM history WHERE (target, first) IN (SELECT target, first FROM history ORDER BY last LIMIT ?)",
-		"DELETE FROM rounds WHERE (target, first) IN (SELECT target, first FROM rounds ORDER BY last LIMIT ?)",
-	} {
+	for _, query := range []string{dropOldestHistory, dropOldestRounds} {
 		r, err := db.ExecContext(ctx, query, stepRows)
 		if err != nil {
 			return false, err
@@ -53,7 +50,7 @@ func (d *DB) dropOldest(ctx context.Context, db *sql.DB) (more bool, err error) 
 			return true, err
 		}
 	}
-	ids, err := keys(ctx, d.read, "SELECT id, 0 FROM incidents WHERE over_at IS NOT NULL ORDER BY starts_at LIMIT 10")
+	ids, err := keys(ctx, d.read, findOldest)
 	if err != nil {
 		return false, err
 	}

@@ -396,7 +396,7 @@ func TestRoundsOfTime(t *testing.T) {
 func TestRoundThatIsNoRecording(t *testing.T) {
 	d := opened(t, "")
 	good, bad := fill[probe.RecordedRound](1), fill[probe.RecordedRound](2)
-	bad.Result.Lanes[0].Stages[0].Error = strings.Repeat("x", 64<<20)
+	bad.Result.Lanes[0].Stages[0].Error = strings.Repeat("x", 2<<20)
 	bad.Result.Target = good.Result.Target
 	commit(t, d, &alert.Batch{Rounds: []probe.RecordedRound{bad, good}})
 	got, err := d.Rounds(t.Context(), good.Result.Target, noon, noon.Add(24*time.Hour), 9)
@@ -412,9 +412,7 @@ func TestTwo(t *testing.T) {
 	for g := range int64(2) {
 		go func() {
 			for i := range int64(100) {
-				x := fill[alert.Delivery](1)
-				x.Seq, x.State = 1+g*1000+i, alert.Waiting
-				if err := d.Commit(context.Background(), &alert.Batch{Deliveries: []alert.Delivery{x}}); err != nil {
+				if err := d.Commit(context.Background(), &alert.Batch{Deliveries: numbered(1 + g*1000 + i).Deliveries}); err != nil {
 					errs <- err
 					return
 				}

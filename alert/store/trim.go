@@ -20,6 +20,26 @@ const (
 	sweepEvery = time.Hour
 )
 
+// What is looked for, and how it is deleted, with an index each: of what is large no query reads more than it finds.
+const (
+	findOldIncidents = "SELECT id, 0 FROM incidents WHERE starts_at < ?1 AND over_at < ?1" // none is over before it starts
+	findOldest       = "SELECT id, 0 FROM incidents WHERE over_at IS NOT NULL ORDER BY starts_at LIMIT 10"
+	findOldEvents    = "SELECT '', seq FROM events x WHERE time < ? AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.id = x.incident)"
+	findOldMessages  = `SELECT '', seq FROM deliveries x WHERE created < ? AND state <> 'waiting'
+		AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.id = x.incident)`
+	findBoringRounds = `SELECT target, first FROM rounds r WHERE r.last >= ? AND r.last < ? AND NOT EXISTS (SELECT 1 FROM incidents i
+		WHERE i.target = r.target AND i.starts_at <= r.last + ? AND (i.over_at IS NULL OR i.over_at >= r.first - ?))`
+	dropEventsOf      = "DELETE FROM events WHERE incident = ? AND ? = 0"
+	dropMessagesOf    = "DELETE FROM deliveries WHERE incident = ? AND ? = 0 AND state <> 'waiting'"
+	dropIncident      = "DELETE FROM incidents WHERE id = ? AND ? = 0"
+	dropEvent         = "DELETE FROM events WHERE ? = '' AND seq = ?"
+	dropMessage       = "DELETE FROM deliveries WHERE ? = '' AND seq = ? AND state <> 'waiting'"
+	dropRounds        = "DELETE FROM rounds WHERE target = ? AND first = ?"
+	dropOldHistory    = "DELETE FROM history WHERE (target, first) IN (SELECT target, first FROM history WHERE last < ? LIMIT ?)"
+	dropOldestHistory = "DELETE FROM history WHERE (target, first) IN (SELECT target, first FROM history ORDER BY last LIMIT ?)"
+	dropOldestRounds  = "DELETE FROM rounds WHERE (target, first) IN (SELECT target, first FROM rounds ORDER BY last LIMIT ?)"
+)
+
 // trimmed is how far the last trimming came.
 type trimmed struct {
 	// judged is until when rounds were looked at, swept when all were.
@@ -50,9 +70,7 @@ func (d *DB) trim(ctx context.Context, db *sql.DB, now time.Time) error {
 		}
 	}
 	if keep.History > 0 {
-		old := nanos(now.Add(-keep.History.Std()))
-		const query = "DELETE FROM history WHERE (target, first) IN (SELECT target, first FROM history WHERE last < ? LIMIT ?)"
-		if err := repeat(ctx, db, query, old, stepRows); err != nil {
+		if err := repeat(ctx, db, dropOldHistory, nanos(now.Add(-keep.History.Std())), stepRows); err != nil {
 			return err
 		}
 	}
@@ -67,24 +85,19 @@ func (d *DB) trim(ctx context.Context, db *sql.DB, now time.Time) error {
 
 // oldIncidents deletes incidents that were over before a time with all that belongs to them, and what belongs to none.
 func (d *DB) oldIncidents(ctx context.Context, db *sql.DB, old time.Time, sweep bool) error {
-	ids, err := keys(ctx, d.read, "SELECT id, 0 FROM incidents WHERE over_at < ?", nanos(old))
+	ids, err := keys(ctx, d.read, findOldIncidents, nanos(old))
 	if err != nil {
 		return err
 	}
 	if err := d.dropIncidents(ctx, db, ids); err != nil || !sweep {
 		return err
 	}
-	for _, table := range []string{"events", "deliveries"} {
-		age, more := "time", ""
-		if table == "deliveries" {
-			age, more = "created", " AND x.state <> 'waiting'"
-		}
-		found, err := keys(ctx, d.read, "SELECT '', seq FROM "+table+" x WHERE "+age+" < ?"+more+
-			" AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.id = x.incident)", nanos(old))
+	for _, x := range []struct{ find, drop string }{{findOldEvents, dropEvent}, {findOldMessages, dropMessage}} {
+		found, err := keys(ctx, d.read, x.find, nanos(old))
 		if err != nil {
 			return err
 		}
-		if err := drop(ctx, db, found, "DELETE FROM "+table+" AS x WHERE ? = '' AND seq = ?"+more); err != nil {
+		if err := drop(ctx, db, found, x.drop); err != nil {
 			return err
 		}
 	}
@@ -98,11 +111,7 @@ func (d *DB) dropIncidents(ctx context.Context, db *sql.DB, ids []key) error {
 	}
 	d.judged = time.Time{}
 	for _, id := range ids {
-		err := drop(ctx, db, []key{id},
-			"DELETE FROM events WHERE incident = ? AND ? = 0",
-			"DELETE FROM deliveries WHERE incident = ? AND ? = 0 AND state <> 'waiting'",
-			"DELETE FROM incidents WHERE id = ? AND ? = 0")
-		if err != nil {
+		if err := drop(ctx, db, []key{id}, dropEventsOf, dropMessagesOf, dropIncident); err != nil {
 			return err
 		}
 	}
@@ -115,14 +124,12 @@ func (d *DB) boringRounds(ctx context.Context, db *sql.DB, before time.Time, swe
 	if !sweep && !d.judged.IsZero() {
 		since = nanos(d.judged)
 	}
-	found, err := keys(ctx, d.read, `SELECT target, first FROM rounds r WHERE r.last >= ? AND r.last < ? AND NOT EXISTS (SELECT 1 FROM incidents i
-		WHERE i.target = r.target AND i.starts_at <= r.last + ? AND (i.over_at IS NULL OR i.over_at >= r.first - ?))`,
-		since, nanos(before), int64(roundsBefore), int64(roundsAfter))
+	found, err := keys(ctx, d.read, findBoringRounds, since, nanos(before), int64(roundsBefore), int64(roundsAfter))
 	if err != nil {
 		return err
 	}
 	d.judged = before
-	return drop(ctx, db, found, "DELETE FROM rounds WHERE target = ? AND first = ?")
+	return drop(ctx, db, found, dropRounds)
 }
 
 // key names a row.
