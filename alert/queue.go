@@ -56,7 +56,7 @@ func (q *queue) push(d *Delivery) (merged []*Delivery) {
 		case o.Transition == config.Opened && d.Transition == config.Resolved && !d.Notification.Drill:
 			drop(o)
 			d.Notification.Whole = true
-		case o.Transition == config.Resolved && d.Transition == config.Opened && o.Notification.Whole:
+		case o.Transition == config.Resolved && d.Transition == config.Opened && o.Notification.Whole && d.Notification.covers(&o.Notification):
 			drop(o) // nobody has heard of it at all
 		case o.Transition == config.Suspect && d.Transition != config.Suspect:
 			drop(o)
@@ -65,6 +65,23 @@ func (q *queue) push(d *Delivery) (merged []*Delivery) {
 	q.items = slices.DeleteFunc(q.items, func(o *Delivery) bool { return slices.Contains(merged, o) })
 	q.items = append(q.items, d)
 	return merged
+}
+
+// covers tells that a notification is about all that another one is about. A group goes on with those that relapse alone.
+func (n *Notification) covers(o *Notification) bool {
+	about := n.incidents()
+	return !slices.ContainsFunc(o.incidents(), func(id string) bool { return !slices.Contains(about, id) })
+}
+
+// incidents are the IDs of what a notification is about.
+func (n *Notification) incidents() (ids []string) {
+	for _, m := range n.Event.Incident.Members {
+		ids = append(ids, m.Incident)
+	}
+	if len(ids) == 0 {
+		ids = []string{n.Event.Incident.ID}
+	}
+	return ids
 }
 
 // next is the delivery to try now; if there is none, after what time to ask again, 0 for when something changes.

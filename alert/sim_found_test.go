@@ -238,3 +238,21 @@ func TestTheRestIsTold(t *testing.T) {
 	o.happens(time.Second, EventOpened, "1", "orders", front1)
 	o.want(t, "ops: opened 1 orders", "ops: resolved 1 orders")
 }
+
+// TestOneRelapsesBeforeItIsTold: two failed together and were over before that could be told; that one of them relapses
+// must not make the other one's outage unsaid.
+func TestOneRelapsesBeforeItIsTold(t *testing.T) {
+	t.Parallel()
+	o := newOffice(people("ops"))
+	o.lines[0].queue.until = epoch.Add(time.Hour) // the receiver is not to be tried before
+	o.happens(0, EventOpened, "1", "orders", front1)
+	o.happens(time.Second, EventOpened, "2", "shop", front2)
+	o.happens(time.Minute, EventResolved, "1", "orders", front1)
+	o.happens(time.Second, EventResolved, "2", "shop", front2)
+	o.happens(time.Minute, EventOpened, "1", "orders", front1)
+	o.happens(time.Minute, EventResolved, "1", "orders", front1)
+	o.want(t)
+	o.lines[0].queue.until = time.Time{}
+	o.deliver()
+	o.want(t, "ops: resolved whole 1 orders orders=resolved,shop=resolved", "ops: resolved whole 1 orders")
+}
