@@ -250,3 +250,21 @@ func TestDeskTellsAGapOnce(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestOpenIsCounted: a target whose certificate is renewed during an outage still has an open incident.
+func TestOpenIsCounted(t *testing.T) {
+	t.Parallel()
+	b := newDeskBench(t, "orders")
+	gauge := func() float64 { return testutil.ToFloat64(b.metrics.open.WithLabelValues("orders")) }
+	outage, cert := note(config.Opened, "1"), note(config.Opened, "2")
+	b.tell(outage)
+	b.tell(cert)
+	b.tell(note(config.Resolved, "2"))
+	if gauge() != 1 {
+		t.Error("the outage is not open any more")
+	}
+	b.tell(note(config.Resolved, "1"))
+	if gauge() != 0 {
+		t.Error("something is still open")
+	}
+}

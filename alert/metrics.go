@@ -2,6 +2,7 @@ package alert
 
 import (
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -89,10 +90,15 @@ func (m *dispatchMetrics) count(receiver string, t config.Transition, outcome st
 type deskMetrics struct {
 	open      *prometheus.GaugeVec
 	incidents *prometheus.CounterVec
+
+	mu sync.Mutex
+	// ids are the open incidents of each target.
+	ids map[string]map[string]bool
 }
 
 func newDeskMetrics(reg prometheus.Registerer) (*deskMetrics, error) {
 	m := &deskMetrics{
+		ids: map[string]map[string]bool{},
 		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "whichlayer_incident_open",
 			Help: "Whether an incident of the target is open: 1 from opened to resolved, else 0."}, []string{"target"}),
 		incidents: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "whichlayer_incidents_total",
@@ -106,7 +112,7 @@ func newDeskMetrics(reg prometheus.Registerer) (*deskMetrics, error) {
 func (m *deskMetrics) saw(e Event) {
 	switch e.Event {
 	case EventOpened:
-		m.open.WithLabelValues(e.Target).Set(1)
+		m.opened(e.Incident)
 		if e.Incident.Reopened == 0 {
 			layer := e.Verdict.Layer
 			if layer == "" {
@@ -115,11 +121,34 @@ func (m *deskMetrics) saw(e Event) {
 			m.incidents.WithLabelValues(e.Target, string(layer)).Inc()
 		}
 	case EventResolved, EventDismissed:
-		m.open.WithLabelValues(e.Target).Set(0)
+		m.closed(e.Incident)
+	}
+}
+
+// opened notes an incident that is open. A target may have several: an outage, and a certificate that ends soon.
+func (m *deskMetrics) opened(i *Incident) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ids[i.Target] == nil {
+		m.ids[i.Target] = map[string]bool{}
+	}
+	m.ids[i.Target][i.ID] = true
+	m.open.WithLabelValues(i.Target).Set(1)
+}
+
+func (m *deskMetrics) closed(i *Incident) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.ids[i.Target], i.ID)
+	if len(m.ids[i.Target]) == 0 {
+		m.open.WithLabelValues(i.Target).Set(0)
 	}
 }
 
 func (m *deskMetrics) forget(target string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.ids, target)
 	m.open.DeleteLabelValues(target)
 	m.incidents.DeletePartialMatch(prometheus.Labels{"target": target})
 }
