@@ -292,6 +292,11 @@ func (d *Desk) Restore(ctx context.Context, saved *Saved, store Store) {
 		d.End(Trouble{Cause: probe.CauseStateNotKept})
 		d.endForgotten()
 	}
+	for _, i := range d.Incidents() {
+		if i.State == Open || i.State == Recovering {
+			d.metrics.opened(i)
+		}
+	}
 	if saved.Trouble != "" {
 		t := Trouble{Cause: probe.CauseStateLost}
 		d.Begin(t, saved.Trouble)
@@ -321,9 +326,6 @@ func (d *Desk) restoreSeat(ctx context.Context, s *seat, data []byte, store Stor
 		fresh := newSeat(s.cfg)
 		s.tracker, s.certs = fresh.tracker, fresh.certs
 		return nil
-	}
-	if s.tracker.Incident() != nil {
-		d.metrics.open.WithLabelValues(name).Set(1)
 	}
 	for _, i := range []*Incident{s.tracker.Incident(), s.certs.Incident()} {
 		if i != nil {

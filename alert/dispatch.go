@@ -68,6 +68,7 @@ func NewDispatcher(cfg *config.Config, saved *Saved, store Store, build func(con
 	if err := d.Reload(cfg); err != nil {
 		return nil, err
 	}
+	d.forgetDrills()
 	dropped, err := d.outbox.Restore(saved)
 	if err != nil {
 		d.log.Error("a part of what was kept cannot be read", "error", err)

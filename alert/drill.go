@@ -44,6 +44,21 @@ func (d *Dispatcher) recallDrill(name string, v []byte) {
 	}
 }
 
+// forgetDrills forgets those of receivers that are no longer configured, or take part no more.
+func (d *Dispatcher) forgetDrills() {
+	known := map[string]bool{}
+	for _, w := range d.workers {
+		known[w.cfg.Name] = w.cfg.Drills()
+	}
+	for name := range d.drills {
+		if !known[name] {
+			delete(d.drills, name)
+			d.metrics.drill.DeleteLabelValues(name)
+			d.Keep(keyDrill+name, nil)
+		}
+	}
+}
+
 // Drills is how each receiver that takes part did, in the order of the configuration.
 func (d *Dispatcher) Drills() (out []Drill) {
 	d.mu.Lock()
