@@ -23,6 +23,9 @@ type end struct {
 	// was followed by failures, so that late answers date nothing in this spell.
 	Late      time.Time
 	LateFalse bool
+	// LateStage is the stage that was answered then, BadStage the furthest one that failed in the last bad round: that a
+	// handshake is answered ends no outage in which handshakes succeed.
+	LateStage, BadStage probe.StageName
 	// Good is when the first good round showed that what had failed works; zero while bad. GoodRounds counts the good rounds
 	// since.
 	Good       time.Time
@@ -46,11 +49,15 @@ func (e *end) bad(r *probe.Result, faults []fault, v probe.Verdict) {
 	if len(faults) == 0 {
 		e.KnownBad, e.BadBegan = later(e.KnownBad, r.Started), r.Started
 	}
+	e.BadStage = ""
 	if e.Failed == nil {
 		e.Failed = map[laneKey][]probe.StageName{}
 	}
 	for _, f := range faults {
 		e.KnownBad, e.BadBegan = later(e.KnownBad, lastKnownBad(f, v)), later(e.BadBegan, f.stage.Started)
+		if beyond(f.stage.Stage, e.BadStage) {
+			e.BadStage = f.stage.Stage
+		}
 		k := f.key().anyAddress()
 		if !slices.Contains(e.Failed[k], f.stage.Stage) {
 			e.Failed[k] = append(e.Failed[k], f.stage.Stage)
@@ -59,20 +66,25 @@ func (e *end) bad(r *probe.Result, faults []fault, v probe.Verdict) {
 	if !e.Late.IsZero() && e.BadBegan.After(e.Late) {
 		e.LateFalse = true
 	}
-	if !e.Late.After(e.KnownBad) {
+	if !e.Late.After(e.KnownBad) || beyond(e.BadStage, e.LateStage) {
 		e.Late = time.Time{}
 	}
+}
+
+// beyond tells that a lane comes to a stage only after another one.
+func beyond(a, b probe.StageName) bool {
+	return slices.Index(probe.StageNames, a) > slices.Index(probe.StageNames, b)
 }
 
 // late takes the answers to attempts that were left open, whatever the round that brought them.
 func (e *end) late(r *probe.Result) {
 	for _, l := range r.Late {
 		k := laneKey{l.Lane, l.Hop, ""}
-		if !l.OK || len(e.Failed[k]) == 0 || !l.Ended.After(e.KnownBad) {
+		if !l.OK || len(e.Failed[k]) == 0 || !l.Ended.After(e.KnownBad) || beyond(e.BadStage, l.Stage) {
 			continue
 		}
 		if e.Late.IsZero() || l.Ended.Before(e.Late) {
-			e.Late = l.Ended
+			e.Late, e.LateStage = l.Ended, l.Stage
 		}
 	}
 }

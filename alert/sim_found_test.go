@@ -256,3 +256,31 @@ func TestOneRelapsesBeforeItIsTold(t *testing.T) {
 	o.deliver()
 	o.want(t, "ops: resolved whole 1 orders orders=resolved,shop=resolved", "ops: resolved whole 1 orders")
 }
+
+// TestALateHandshakeEndsNoErrors: a frozen proxy thaws and then answers with errors for a while. That an old handshake is
+// answered is no end of that, whether the answer comes before or after the first error.
+func TestALateHandshakeEndsNoErrors(t *testing.T) {
+	t.Parallel()
+	at := func(s float64) time.Time { return epoch.Add(time.Duration(s * float64(time.Second))) }
+	front := func(s float64, stage probe.StageName, kind probe.Type, took float64) *probe.Result {
+		x := probe.Stage{Stage: stage, Outcome: probe.Failed, Type: kind, Started: at(s), Duration: probe.Seconds(took * 1e9)}
+		if kind == "" {
+			x.Outcome = probe.OK
+		}
+		return &probe.Result{Target: "orders", Started: at(s), Ended: at(s + took), Lanes: []probe.Lane{{Lane: probe.LaneFront, Stages: []probe.Stage{x}}}}
+	}
+	frozen := down(probe.LayerProxy, probe.CauseFrozen, probe.Likely)
+	for _, with := range []int{1, 2} { // the round that brings the late answer
+		rounds := []*probe.Result{front(0, probe.StageTLS, probe.TLSTimedOut, 3), front(5, probe.StageRequest, probe.HTTPStatus, 0.01), front(10, probe.StageRequest, "", 0.01)}
+		rounds[with].Late = []probe.LateAnswer{{Lane: probe.LaneFront, Stage: probe.StageTLS, Started: at(0), Ended: at(5.05), OK: true}}
+		var e end
+		for _, r := range rounds[:2] {
+			e.late(r)
+			e.bad(r, faultsOf(r), frozen)
+		}
+		e.late(rounds[2])
+		if after, before := e.good(rounds[2], frozen, resolveRounds, false); !before.Equal(at(10.01)) || !after.Equal(at(5)) {
+			t.Errorf("round %d: it ended in (%v, %v], want (%v, %v]", with, after, before, at(5), at(10.01))
+		}
+	}
+}
