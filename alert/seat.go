@@ -34,13 +34,15 @@ type seat struct {
 	ended, kept time.Time
 	// closed tells that the desk has another seat, or none, for the target.
 	closed bool
+	// path is a digest of what of the configuration says how the service is reached. Secrets are not in it.
+	path string
 	// save is (*seat).checkpoint.
 	save func(*seat) []byte
 }
 
 func newSeat(t config.Target) *seat {
 	id := NewID(t.Name, rand.Reader)
-	return &seat{cfg: t, tracker: NewTracker(t.Name, t.Detect, id), certs: NewCertificateWatch(t.Name, id), save: (*seat).checkpoint}
+	return &seat{cfg: t, tracker: NewTracker(t.Name, t.Detect, id), certs: NewCertificateWatch(t.Name, id), path: pathOf(&t), save: (*seat).checkpoint}
 }
 
 // Entry is what a target's round brought, to be told and kept together.
@@ -123,16 +125,15 @@ func (s *seat) checkpoint() []byte {
 	if err1 != nil || err2 != nil {
 		return nil
 	}
-	data, err := json.Marshal(savedSeat{s.path(), s.ended.UTC(), tracker, certs})
+	data, err := json.Marshal(savedSeat{s.path, s.ended.UTC(), tracker, certs})
 	if err != nil {
 		return nil
 	}
 	return data
 }
 
-// path is a digest of what of the configuration says how the service is reached. Secrets are not in it.
-func (s *seat) path() string {
-	data, _ := json.Marshal([]any{s.cfg.Front, s.cfg.Via, s.cfg.Backends})
+func pathOf(t *config.Target) string {
+	data, _ := json.Marshal([]any{t.Front, t.Via, t.Backends})
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:8])
 }
@@ -143,7 +144,7 @@ func (s *seat) restore(ctx context.Context, data []byte, store Store, now time.T
 	if err := json.Unmarshal(data, &saved); err != nil {
 		return time.Time{}, fmt.Errorf("what was kept of %q cannot be read: %w", s.cfg.Name, err)
 	}
-	if saved.Path != s.path() {
+	if saved.Path != s.path {
 		return time.Time{}, fmt.Errorf("what was kept of %q is for another way to it", s.cfg.Name)
 	}
 	if err := s.tracker.Restore(saved.Tracker, nil); err != nil {
