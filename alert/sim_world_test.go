@@ -379,7 +379,7 @@ func sortedNames[V any](m map[string]V) []string { return slices.Sorted(maps.Key
 func newSim(seed uint64) *sim {
 	rnd := rand.New(rand.NewPCG(seed, 2026))
 	s := &sim{seed: seed, rand: rnd, inboxes: map[string]*simInbox{}, store: newRAM(), gaps: map[string][]stretch{}}
-	s.horizon = s.between(2*time.Minute, 5*time.Minute)
+	s.horizon = s.between(2*time.Minute, 4*time.Minute)
 	s.makeTargets()
 	s.makeFaults()
 	s.makeReceivers()
@@ -424,7 +424,7 @@ func (s *sim) chance(p float64) bool { return s.rand.Float64() < p }
 func (s *sim) makeTargets() {
 	n := []int{1, 1, 1, 1, 1, 2, 2, 2, 3, 3, 4, 6}[s.rand.IntN(12)]
 	detect := defaultDetect
-	if s.chance(0.8) { // smaller numbers make for smaller worlds
+	if s.chance(0.9) { // smaller numbers make for smaller worlds
 		detect = config.Detect{Confirm: config.Duration(s.between(5*time.Second, 20*time.Second)), Resolve: config.Duration(s.between(10*time.Second, 30*time.Second)),
 			Reopen: config.Duration(s.between(30*time.Second, 4*time.Minute))}
 	}
