@@ -74,7 +74,7 @@ func (s *seat) entry(at time.Time, events []Event) Entry {
 	for _, x := range events {
 		if _, ok := x.Event.Transition(); ok && x.Incident != nil {
 			e.Events = append(e.Events, x)
-			e.Batch.Incidents = append(e.Batch.Incidents, x.Incident)
+			e.Batch.Incidents = append(e.Batch.Incidents, s.tracker.kept(x))
 		}
 	}
 	e.Batch.Events, e.Urgent = events, len(events) > 0 || s.tracker.Busy()

@@ -204,6 +204,11 @@ func (s *sim) spells() (out []simSpellOf) {
 			delete(layers, id)
 		}
 	}
+	for _, e := range s.store.events {
+		if e.Event == EventResolved && s.store.incidents[e.Incident.ID].State == Dismissed {
+			s.fault("%s was resolved and is kept as dismissed", e.Incident.ID)
+		}
+	}
 	for id, x := range open {
 		if x.about == "" {
 			s.fault("%s never ended", id)

@@ -284,3 +284,27 @@ func TestALateHandshakeEndsNoErrors(t *testing.T) {
 		}
 	}
 }
+
+// TestADismissedRelapseIsNoDismissedOutage: it would be missing where outages are counted.
+func TestADismissedRelapseIsNoDismissedOutage(t *testing.T) {
+	t.Parallel()
+	b, store := newDeskBench(t, "orders"), newRAM()
+	b.take = func(e Entry) { _ = store.Commit(t.Context(), &e.Batch) }
+	for n := range 80 {
+		b.Observe(round("orders", epoch.Add(time.Duration(n)*2*time.Second), n < 20))
+	}
+	for n := range 60 {
+		b.Observe(round("orders", epoch.Add(4*time.Minute+time.Duration(n)*2*time.Second), n < 2))
+	}
+	if diff := cmp.Diff([]Kind{EventSuspect, EventOpened, EventResolved, EventSuspect, EventDismissed}, b.kinds("orders")); diff != "" {
+		t.Fatal(diff)
+	}
+	for id, i := range store.incidents {
+		if i.State != Resolved || i.ResolvedAt == nil || len(i.Spells) > 0 {
+			t.Errorf("%s is kept as %s, resolved at %v, with the spells %v", id, i.State, i.ResolvedAt, i.Spells)
+		}
+	}
+	if len(store.incidents) != 1 {
+		t.Errorf("%d incidents", len(store.incidents))
+	}
+}

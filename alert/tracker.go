@@ -268,6 +268,15 @@ func (t *Tracker) clockSetBack(now time.Time) {
 	}
 }
 
+// kept is what is to be known of an incident after an event. A suspected relapse that came to nothing leaves the outage
+// before it as it was.
+func (t *Tracker) kept(e Event) *Incident {
+	if last := t.s.Last; e.Event == EventDismissed && last != nil && last.ID == e.Incident.ID {
+		return last.snapshot()
+	}
+	return e.Incident
+}
+
 // begin starts a spell: nobody hears of it yet. Soon after a resolved incident it is the same one again.
 func (t *Tracker) begin(r *probe.Result, v probe.Verdict, faults []fault) {
 	s := &t.s
