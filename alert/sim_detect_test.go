@@ -40,7 +40,7 @@ type outcome struct {
 func TestDetection(t *testing.T) {
 	t.Parallel()
 	years, outages := *simYears, *simYears*50
-	if testing.Short() {
+	if testing.Short() || simSlowly {
 		years, outages = 1, 50
 	}
 	steady := func(rnd *rand.Rand, share float64, addresses int) func(int) (bool, string) {

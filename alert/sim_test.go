@@ -28,8 +28,8 @@ func TestSim(t *testing.T) {
 		return
 	}
 	seeds := *simSeeds
-	if testing.Short() {
-		seeds = min(seeds, 300)
+	if testing.Short() || simSlowly {
+		seeds = min(seeds, 100)
 	}
 	var next, failed atomic.Uint64
 	var mu sync.Mutex
