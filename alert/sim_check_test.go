@@ -387,7 +387,8 @@ func (s *sim) checkTold(r *simInbox, x simSpellOf, told []Delivery) {
 	}
 	there := len(s.changesSeen) == 0 || !r.cfg.Groups() && r.isThere(stretch{x.opened, x.ended + time.Minute}) || r.isThere(stretch{x.opened, s.now})
 	m := s.maintenance
-	late := len(r.cfg.Layers) > 0 && m.from < x.ended && x.opened < m.to // it may have become the receiver's in a maintenance
+	// It may have become the receiver's in a maintenance, or while the receiver was gone.
+	late := len(r.cfg.Layers) > 0 && (m.from < x.ended && x.opened < m.to || len(r.there) > 1)
 	if !wants || !there || late || !s.tellable(x) {
 		return
 	}

@@ -93,7 +93,7 @@ func (c *simCounts) String() string {
 func (c *simCounts) enough(t *testing.T, worlds float64) {
 	v := reflect.ValueOf(c).Elem()
 	for name, least := range map[string]float64{ // in a world, on average
-		"Rounds": 50, "Incidents": 0.9, "Relapses": 0.02, "Dismissed": 0.1, "Crashes": 0.6, "CrashesInIncident": 0.2, "CommitsInFlight": 0.03,
+		"Rounds": 50, "Incidents": 0.9, "Relapses": 0.02, "Dismissed": 0.1, "Crashes": 0.45, "CrashesInIncident": 0.15, "CommitsInFlight": 0.03,
 		"Messages": 3, "Ambiguous": 0.6, "Duplicates": 0.6, "Refused": 0.05, "Whole": 0.003, "Grouped": 0.3, "Reminders": 0.15,
 		"Withheld": 0.05, "Merged": 0.04, "Reloads": 0.1, "Dropped": 0.003, "Pauses": 0.1, "ClockSteps": 0.08, "FailedCommits": 0.2,
 		"Certificates": 0.03, "Troubles": 0.1, "Gaps": 1, "Bounds": 0.3,

@@ -528,7 +528,7 @@ func (s *sim) makeReceivers() {
 }
 
 func (s *sim) makeCrashes() {
-	for range []int{0, 0, 0, 0, 1, 1, 1, 2, 2, 3}[s.rand.IntN(10)] {
+	for range []int{0, 0, 0, 0, 0, 0, 1, 1, 2, 3}[s.rand.IntN(10)] {
 		down := s.between(100*time.Millisecond, 20*time.Second)
 		if s.chance(0.15) {
 			down = s.between(time.Minute, 15*time.Minute)
