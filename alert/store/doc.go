@@ -8,5 +8,5 @@
 // The file is for people too: sqlite3 whichlayer.db 'SELECT id, target, layer, cause FROM incidents'. Times are nanoseconds
 // since 1970, UTC. Columns named json hold JSON; where it is large, of events, deliveries and rounds, it is compressed.
 //
-// Read it in this order: db, readonly, schema, codec, commit, load, rounds, read, trim, shrink, damage, room, lock.
+// Read it in this order: db, readonly, schema, codec, commit, load, rounds, read, trim, boring, shrink, damage, room, lock.
 package store

@@ -53,7 +53,9 @@ CREATE TABLE highest (what TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID
 INSERT INTO highest SELECT 'delivery', coalesce(max(seq), 0) FROM deliveries;
 DELETE FROM events WHERE kind <> 'gap' AND seq NOT IN (SELECT min(seq) FROM events GROUP BY incident, target, time, kind);
 CREATE UNIQUE INDEX events_once ON events (incident, target, time, kind) WHERE kind <> 'gap';
-`}
+`,
+	"CREATE INDEX incidents_by_end ON incidents (over_at);",
+}
 
 // errVersion says that a file has another version than the one that is read here.
 var errVersion = errors.New("the state's version does not fit")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"math"
 	"time"
 )
 
@@ -22,13 +21,14 @@ const (
 
 // What is looked for, and how it is deleted, with an index each: of what is large no query reads more than it finds.
 const (
-	findOldIncidents = "SELECT id, 0 FROM incidents WHERE starts_at < ?1 AND over_at < ?1" // none is over before it starts
+	findOldIncidents = "SELECT id, 0 FROM incidents WHERE over_at < ?"
 	findOldest       = "SELECT id, 0 FROM incidents WHERE over_at IS NOT NULL ORDER BY starts_at LIMIT 10"
 	findOldEvents    = "SELECT '', seq FROM events x WHERE time < ? AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.id = x.incident)"
 	findOldMessages  = `SELECT '', seq FROM deliveries x WHERE created < ? AND state <> 'waiting'
 		AND NOT EXISTS (SELECT 1 FROM incidents i WHERE i.id = x.incident)`
-	findBoringRounds = `SELECT target, first FROM rounds r WHERE r.last >= ? AND r.last < ? AND NOT EXISTS (SELECT 1 FROM incidents i
-		WHERE i.target = r.target AND i.starts_at <= r.last + ? AND (i.over_at IS NULL OR i.over_at >= r.first - ?))`
+	findSpans = `SELECT target, starts_at, over_at FROM incidents WHERE over_at IS NULL
+		UNION ALL SELECT target, starts_at, over_at FROM incidents WHERE over_at >= ?`
+	findRounds        = "SELECT target, first, last FROM rounds WHERE (last, target, first) > (?, ?, ?) AND last < ? ORDER BY last, target, first LIMIT ?"
 	dropEventsOf      = "DELETE FROM events WHERE incident = ? AND ? = 0"
 	dropMessagesOf    = "DELETE FROM deliveries WHERE incident = ? AND ? = 0 AND state <> 'waiting'"
 	dropIncident      = "DELETE FROM incidents WHERE id = ? AND ? = 0"
@@ -116,20 +116,6 @@ func (d *DB) dropIncidents(ctx context.Context, db *sql.DB, ids []key) error {
 		}
 	}
 	return nil
-}
-
-// boringRounds deletes rounds that ended before a time and lie around no incident.
-func (d *DB) boringRounds(ctx context.Context, db *sql.DB, before time.Time, sweep bool) error {
-	since := int64(math.MinInt64)
-	if !sweep && !d.judged.IsZero() {
-		since = nanos(d.judged)
-	}
-	found, err := keys(ctx, d.read, findBoringRounds, since, nanos(before), int64(roundsBefore), int64(roundsAfter))
-	if err != nil {
-		return err
-	}
-	d.judged = before
-	return drop(ctx, db, found, dropRounds)
 }
 
 // key names a row.

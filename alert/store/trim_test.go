@@ -191,7 +191,7 @@ func TestTrimSize(t *testing.T) {
 func TestTrimHoldsNothingUp(t *testing.T) {
 	d := opened(t, t.TempDir())
 	const query = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
-		INSERT INTO rounds SELECT 'target ' || i % 1000, ? - i * 60000000000, ? - i * 60000000000, 1, randomblob(1000) FROM n`
+		INSERT INTO rounds SELECT 'target ' || (i % 1000), ? - i * 60000000000, ? - i * 60000000000, 1, randomblob(1000) FROM n`
 	if _, err := d.write.Exec(query, nanos(trimTime), nanos(trimTime)); err != nil {
 		t.Fatal(err)
 	}
