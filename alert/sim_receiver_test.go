@@ -46,6 +46,8 @@ type simSpell struct {
 type simArrival struct {
 	at time.Duration
 	x  Delivery
+	// orphan tells that the process that had sent it was dead by then: nobody can keep it from overtaking.
+	orphan bool
 }
 
 func (r *simInbox) moodAt(at time.Duration) simMood {
@@ -84,7 +86,7 @@ func (r *simInbox) arrive(at time.Duration, x Delivery, orphan bool) (surprise b
 	}
 	r.last[x.Seq] = len(r.got)
 	r.again[x.Seq] = orphan
-	r.got = append(r.got, simArrival{at, x})
+	r.got = append(r.got, simArrival{at, x, orphan})
 	return surprise
 }
 

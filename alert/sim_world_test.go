@@ -477,7 +477,9 @@ func (s *sim) makeFaults() {
 		if f.what <= simMemberDead {
 			f.where = t.front
 		}
-		all = append(all, f)
+		if !slices.ContainsFunc(all, f.overlaps) {
+			all = append(all, f)
+		}
 	}
 	for _, t := range s.targets {
 		for _, f := range all {
@@ -486,6 +488,11 @@ func (s *sim) makeFaults() {
 			}
 		}
 	}
+}
+
+// overlaps tells that another fault is of the same kind, place and time: the two would be one.
+func (f *simFault) overlaps(o *simFault) bool {
+	return o.what == f.what && o.where == f.where && o.from <= f.to && f.from <= o.to
 }
 
 func (s *sim) makeReceivers() {
