@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"context"
 	"cmp"
 	"maps"
 	"slices"
@@ -143,14 +144,14 @@ func (s *sim) checkAtRest() {
 	}
 	kept := len(s.life.desk.Incidents()) // troubles that may last
 	if s.life.committing {
-		_ = s.store.Commit(nil, s.life.taken.batch()) //nolint:staticcheck // it looks at no context
+		_ = s.store.Commit(context.Background(), s.life.taken.batch())
 	}
 	later := s.cal.at(s.now + 2*rememberGroup)
 	d.outbox.Tick(later)
 	d.outbox.Tick(later.Add(2 * rememberGroup)) // a clock that was set back makes the first one start anew
 	d.flush(Batch{}, true)
 	taken, _ := d.keeper.take()
-	_ = s.store.Commit(nil, taken.batch()) //nolint:staticcheck // it looks at no context
+	_ = s.store.Commit(context.Background(), taken.batch())
 	if n := len(d.outbox.seen); n > kept {
 		s.fault("%d incidents are remembered after hours", n)
 	}

@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"context"
 	"container/heap"
 	"fmt"
 	"maps"
@@ -242,7 +243,7 @@ func (s *sim) kill(p simPoint) bool {
 	if l.committing && s.rand.IntN(2) == 0 {
 		s.counts.CommitsInFlight++
 		s.say("        what was being written was written")
-		_ = s.store.Commit(nil, l.taken.batch()) //nolint:staticcheck // it looks at no context
+		_ = s.store.Commit(context.Background(), l.taken.batch())
 	}
 	for _, t := range s.targets {
 		t.unknown = t.unknown || s.store.state[keySeat+t.cfg.Name] == nil
