@@ -1,8 +1,8 @@
 package alert
 
 import (
-	"context"
 	"cmp"
+	"context"
 	"maps"
 	"slices"
 	"strings"

@@ -1,8 +1,8 @@
 package alert
 
 import (
-	"context"
 	"container/heap"
+	"context"
 	"fmt"
 	"maps"
 	"math/rand/v2"
