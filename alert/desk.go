@@ -309,9 +309,9 @@ func (d *Desk) Checkpoint() {
 	d.mu.Lock()
 	seats := maps.Clone(d.targets)
 	d.mu.Unlock()
-	for name, s := range seats {
+	for _, s := range seats {
 		s.mu.Lock()
-		d.pass(Entry{At: s.ended, Batch: Batch{State: map[string][]byte{keySeat + name: s.checkpoint()}}}, nil)
+		d.pass(Entry{At: s.ended, Batch: Batch{State: s.state()}}, nil)
 		s.mu.Unlock()
 	}
 }

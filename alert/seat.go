@@ -118,7 +118,16 @@ type savedSeat struct {
 	Certs   json.RawMessage `json:"certificates"`
 }
 
-// checkpoint is nil, which keeps nothing, should it ever fail.
+// state is the checkpoint under its key. Should one ever fail, what was kept before stays.
+func (s *seat) state() map[string][]byte {
+	data := s.checkpoint()
+	if data == nil {
+		return nil
+	}
+	return map[string][]byte{keySeat + s.cfg.Name: data}
+}
+
+// checkpoint is nil if it fails.
 func (s *seat) checkpoint() []byte {
 	tracker, err1 := s.tracker.Checkpoint()
 	certs, err2 := s.certs.Checkpoint()
