@@ -43,4 +43,9 @@ func BenchmarkRounds(b *testing.B) {
 		}
 		commit(b, d, &batch)
 	}
+	used, _, err := measure(b.Context(), d.write)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(used)/float64(2000*b.N), "B/round")
 }

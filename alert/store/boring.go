@@ -108,5 +108,6 @@ func (c *cursor) boring(ctx context.Context, db *sql.DB, before int64, kept map[
 		}
 		return err
 	})
+	slices.SortFunc(found, key.compare) // those that lie in one page go together
 	return found, n == lookRows, err
 }

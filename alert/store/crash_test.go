@@ -17,7 +17,9 @@ import (
 )
 
 // roles are what a copy of the test's program does in another process, by the value of the variable STORE_TEST_ROLE.
-var roles = map[string]func(dir string) error{"commit": commitForEver, "full": onFullDisk, "read-only": onReadOnlyDisk}
+var roles = map[string]func(dir string) error{
+	"commit": commitForEver, "full": onFullDisk, "read-only": onReadOnlyDisk, "io-errors": onBadDisk, "nobody": asNobody,
+}
 
 func TestMain(m *testing.M) {
 	role, known := roles[os.Getenv("STORE_TEST_ROLE")]

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math"
 	"net/url"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
+	lib "modernc.org/sqlite/lib"
 
 	"github.com/whichlayer/whichlayer/alert"
 	"github.com/whichlayer/whichlayer/config"
@@ -165,24 +167,50 @@ func (d *DB) connect(ctx context.Context) error {
 	if err == nil {
 		err = complete(ctx, write)
 	}
+	if err == nil {
+		err = writable(ctx, write)
+	}
 	if err != nil {
 		for _, db := range dbs {
 			_ = db.Close() // the error before says more
 		}
-		return full(err)
+		return full(denied(err))
 	}
 	d.write, d.read = write, read
 	return nil
 }
 
-// private makes the file, for its owner alone, or takes others' permissions away.
+// writable tells that a commit can begin. It cannot where no files may be made beside the database.
+func writable(ctx context.Context, db *sql.DB) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("open the state: %w", err)
+	}
+	return tx.Rollback()
+}
+
+// denied marks an error that only means a lack of permissions.
+func denied(err error) error {
+	if resultCode(err)&0xff == lib.SQLITE_READONLY {
+		return fmt.Errorf("%w to write the state or beside it: %w", fs.ErrPermission, err)
+	}
+	return err
+}
+
+// private makes the file, for its owner alone, or takes others' permissions away, and those of what SQLite left beside it.
 func private(path string) (os.FileInfo, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, full(fmt.Errorf("open the state: %w", err))
 	}
 	info, err := f.Stat()
-	if err := errors.Join(err, f.Chmod(0o600), f.Close()); err != nil {
+	err = errors.Join(err, f.Chmod(0o600), f.Close())
+	for _, suffix := range []string{"-wal", "-shm"} {
+		if e := os.Chmod(path+suffix, 0o600); !errors.Is(e, fs.ErrNotExist) {
+			err = errors.Join(err, e)
+		}
+	}
+	if err != nil {
 		return nil, fmt.Errorf("open the state: %w", err)
 	}
 	return info, nil

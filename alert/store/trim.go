@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -122,6 +123,10 @@ func (d *DB) dropIncidents(ctx context.Context, db *sql.DB, ids []key) error {
 type key struct {
 	name string
 	n    int64
+}
+
+func (k key) compare(other key) int {
+	return cmp.Or(cmp.Compare(k.name, other.name), cmp.Compare(k.n, other.n))
 }
 
 // keys looks for rows, without holding up those who write.
