@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -46,6 +47,9 @@ func sound(ctx context.Context, db *sql.DB) error {
 		if err == nil && there > 0 {
 			err = check(ctx, db, "PRAGMA quick_check('"+table+"')")
 		}
+		if resultCode(err)&0xff == lib.SQLITE_ERROR { // such as a format of which SQLite knows nothing
+			err = fmt.Errorf("%w: %w", errDamaged, err)
+		}
 		if err != nil {
 			return fmt.Errorf("look through the state: %w", err)
 		}
@@ -54,6 +58,27 @@ func sound(ctx context.Context, db *sql.DB) error {
 	defer cancel()
 	if err := check(limited, db, "PRAGMA quick_check(1)"); err != nil && (limited.Err() == nil || ctx.Err() != nil) {
 		return fmt.Errorf("look through the state: %w", err)
+	}
+	return nil
+}
+
+// foreign tells that a file's header names a format that SQLite would only read, or not even that
+// (https://sqlite.org/fileformat2.html#file_format_version_numbers).
+func foreign(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("open the state: %w", err)
+	}
+	defer f.Close()
+	var header [20]byte
+	if n, err := f.ReadAt(header[:], 0); n < len(header) {
+		if errors.Is(err, io.EOF) {
+			return nil // it is new, or SQLite sees that it is none of its files
+		}
+		return fmt.Errorf("read the state: %w", err)
+	}
+	if header[18] > 2 || header[19] > 2 {
+		return fmt.Errorf("%w: its format is %d/%d", errDamaged, header[18], header[19])
 	}
 	return nil
 }

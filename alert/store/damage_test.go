@@ -209,6 +209,9 @@ func FuzzOpen(f *testing.F) {
 	f.Add(uint32(4096), []byte{13, 255, 255, 255, 255}, uint32(0))
 	f.Add(uint32(len(sound)-4096), bytes.Repeat([]byte{255}, 4096), uint32(0))
 	f.Add(uint32(0), []byte{}, uint32(12345))
+	f.Add(uint32(18), []byte{9}, uint32(0)) // it may only be read
+	f.Add(uint32(47), []byte{9}, uint32(0)) // a schema of a format that is not known
+	f.Add(uint32(56), []byte("12345678"), uint32(0))
 	f.Fuzz(func(t *testing.T, at uint32, junk []byte, cut uint32) {
 		file := bytes.Clone(sound)
 		copy(file[int(at)%len(file):], junk[:min(len(junk), 1<<16)])

@@ -137,6 +137,9 @@ func (d *DB) names() ([]string, error) {
 	if d.file, err = private(d.path()); err != nil {
 		return nil, err
 	}
+	if err = foreign(d.path()); err != nil {
+		return nil, err
+	}
 	if d.file.Size() == 0 {
 		pragmas = append([]string{vacuum}, pragmas...) // of a file that has something in it, it would only write
 	}
