@@ -45,16 +45,23 @@ func (p incidentsPrinter) recurs(b io.Writer, r alert.Recurrence) {
 	}
 	fmt.Fprintf(b, "%s: %s\n", p.t.paint(strong, p.t.clean(name)), plural(r.Count, "outage"))
 	if a := r.Apart; a != nil {
-		fmt.Fprintf(b, "  from one start to the next: at least %s, at most %s, median %s\n", apartText(a.Min), apartText(a.Max), apartText(a.Median))
+		fmt.Fprintf(b, "  %s\n", wrap(apartText(*a), 2, p.t.width))
 	}
 	fmt.Fprintf(b, "  hour  %s  %s\n        0     6     12    18\n", p.bars(r.Hours[:], 1), r.Zone)
 	fmt.Fprintf(b, "  day   %s  %s\n        M  T  W  T  F  S  S\n", p.bars(r.Weekdays[:], 3), r.Zone)
 	for _, x := range r.Patterns {
-		fmt.Fprintf(b, "  %s\n", p.t.paint(strong, x.Text))
+		fmt.Fprintf(b, "  %s\n", p.t.paint(strong, wrap(x.Text, 2, p.t.width)))
 	}
 }
 
-func apartText(s probe.Seconds) string { return alert.About(s.Std()) }
+// apartText is how far starts are apart.
+func apartText(a alert.Spread) string {
+	about := func(s probe.Seconds) string { return alert.About(s.Std()) }
+	if a.Min == a.Max {
+		return "they began " + about(a.Min) + " apart"
+	}
+	return fmt.Sprintf("they began %s to %s apart, median %s", about(a.Min), about(a.Max), about(a.Median))
+}
 
 // bars draws counts as columns one line high, each so many cells wide.
 func (p incidentsPrinter) bars(counts []int, wide int) string {

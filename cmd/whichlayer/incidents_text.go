@@ -75,7 +75,7 @@ func whatBroke(v *probe.Verdict) string {
 	return fmt.Sprintf("%s: %s (%s)", v.State, strings.Join(words, " or "), v.Confidence)
 }
 
-// table aligns rows in columns; the first one is the heading.
+// table aligns rows in columns; the first one is the heading. Where they do not fit, a row takes three lines.
 func (p incidentsPrinter) table(rows [][]string) error {
 	width := make([]int, len(rows[0]))
 	for _, row := range rows {
@@ -83,6 +83,13 @@ func (p incidentsPrinter) table(rows [][]string) error {
 			row[i] = p.t.clean(row[i])
 			width[i] = max(width[i], cells(row[i]))
 		}
+	}
+	sum := 2 * (len(width) - 1)
+	for _, n := range width {
+		sum += n
+	}
+	if p.t.columns > 0 && sum > p.t.columns {
+		return p.folded(rows[1:])
 	}
 	var b strings.Builder
 	for n, row := range rows {
@@ -95,6 +102,18 @@ func (p incidentsPrinter) table(rows [][]string) error {
 			text = p.t.paint(strong, text)
 		}
 		b.WriteString(text + "\n")
+	}
+	_, err := io.WriteString(p.w, b.String())
+	return err
+}
+
+// folded prints each row on lines of its own: when and how long, what, and the ID.
+func (p incidentsPrinter) folded(rows [][]string) error {
+	var b strings.Builder
+	for _, row := range rows {
+		id, began, lasted, target, state, what := row[0], row[1], row[2], row[3], row[4], row[5]
+		fmt.Fprintf(&b, "%s\n  %s\n", p.t.paint(strong, began+", "+lasted), wrap(target+", "+state+", "+what, 2, p.t.width))
+		fmt.Fprintf(&b, "  %s\n", p.t.paint(faint, id))
 	}
 	_, err := io.WriteString(p.w, b.String())
 	return err

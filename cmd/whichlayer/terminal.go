@@ -13,9 +13,11 @@ import (
 
 // terminal says how text may look on an output: how wide, in colour or not, with symbols or plain ASCII.
 type terminal struct {
-	width  int
-	colour colourDepth
-	ascii  bool
+	width int
+	// columns is where longer lines would be broken; 0 if nowhere. Text for people is laid out within width.
+	columns int
+	colour  colourDepth
+	ascii   bool
 }
 
 // colourDepth is what an output can show.
@@ -41,11 +43,11 @@ func newTerminal(w io.Writer, word string, getenv func(string) string) (terminal
 	tty := isFile && term.IsTerminal(int(f.Fd()))
 	t := terminal{width: defaultWidth, ascii: !utf8Locale(getenv)}
 	if n, err := strconv.Atoi(getenv("COLUMNS")); err == nil {
-		t.width = n
+		t.width, t.columns = n, n
 	}
 	if tty {
 		if n, _, err := term.GetSize(int(f.Fd())); err == nil {
-			t.width = n
+			t.width, t.columns = n, n
 		}
 	}
 	t.width = max(minWidth, min(t.width, maxWidth))

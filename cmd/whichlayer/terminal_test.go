@@ -21,9 +21,9 @@ func TestNewTerminal(t *testing.T) {
 		{"true colour", "always", map[string]string{"LANG": "C.UTF-8", "COLORTERM": "truecolor"}, terminal{width: 80, colour: colourTrue}},
 		{"LC_ALL decides", "never", map[string]string{"LANG": "de_DE.utf8", "LC_ALL": "C"}, terminal{width: 80, ascii: true}},
 		{"no locale", "auto", nil, terminal{width: 80, ascii: true}},
-		{"columns", "auto", map[string]string{"LANG": "C.UTF-8", "COLUMNS": "101"}, terminal{width: 101}},
-		{"too wide", "auto", map[string]string{"LANG": "C.UTF-8", "COLUMNS": "500"}, terminal{width: maxWidth}},
-		{"too narrow", "auto", map[string]string{"LANG": "C.UTF-8", "COLUMNS": "20"}, terminal{width: minWidth}},
+		{"columns", "auto", map[string]string{"LANG": "C.UTF-8", "COLUMNS": "101"}, terminal{width: 101, columns: 101}},
+		{"too wide", "auto", map[string]string{"LANG": "C.UTF-8", "COLUMNS": "500"}, terminal{width: maxWidth, columns: 500}},
+		{"too narrow", "auto", map[string]string{"LANG": "C.UTF-8", "COLUMNS": "20"}, terminal{width: minWidth, columns: 20}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := newTerminal(new(bytes.Buffer), tt.word, func(name string) string { return tt.env[name] })
