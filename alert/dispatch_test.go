@@ -306,15 +306,18 @@ func TestNothingLeavesBeforeItIsDurable(t *testing.T) {
 		store.mu.Unlock()
 		b.send(note(config.Opened, "1"))
 		time.Sleep(slowCommit - time.Millisecond)
+		synctest.Wait()
 		if n := len(f.told()); n != 0 {
 			t.Errorf("%d left before they were durable", n)
 		}
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if len(told) != 1 || !told[0].Degraded {
 			t.Errorf("while the disk hangs: %v", told)
 		}
 		b.send(note(config.Resolved, "1"))
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if len(told) != 2 || !told[1].Degraded {
 			t.Errorf("the next one: %v", told)
 		}
@@ -324,6 +327,7 @@ func TestNothingLeavesBeforeItIsDurable(t *testing.T) {
 		close(hang)
 		b.send(note(config.Opened, "2"))
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if len(told) != 3 || !told[2].Degraded || testutil.ToFloat64(b.metrics.durable) != 0 {
 			t.Errorf("while the disk is full: %v", told)
 		}
@@ -331,8 +335,10 @@ func TestNothingLeavesBeforeItIsDurable(t *testing.T) {
 		full = false
 		store.mu.Unlock()
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		b.send(note(config.Opened, "3"))
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if len(told) != 4 || told[3].Degraded || testutil.ToFloat64(b.metrics.durable) != 1 {
 			t.Errorf("afterwards: %v", told)
 		}
