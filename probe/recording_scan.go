@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Limits of a recorded line. They are far above what rounds are, and low enough that a hostile file costs little.
@@ -61,8 +62,9 @@ func (n *keyNode) add(name string, value *keyNode, required bool) {
 	n.fields = append(n.fields, value)
 }
 
-// lineKeys are the keys of every kind of line: of a header, of a recorded round, and of an event.
-func lineKeys() *keyNode {
+// lineKeys are the keys of every kind of line: of a header, of a recorded round, and of an event. Like those of a result
+// they follow from the types alone and are never changed; to derive them takes longer than to read a round.
+var lineKeys = sync.OnceValue(func() *keyNode {
 	n := &keyNode{index: map[string]int{}}
 	for _, t := range []reflect.Type{
 		reflect.TypeFor[RecordedRound](), reflect.TypeFor[eventRound](), reflect.TypeFor[RecordingHeader](),
@@ -73,10 +75,10 @@ func lineKeys() *keyNode {
 		}
 	}
 	return n
-}
+})
 
 // resultKeys are those of a result alone.
-func resultKeys() *keyNode { return keysOf(reflect.TypeFor[Result]()) }
+var resultKeys = sync.OnceValue(func() *keyNode { return keysOf(reflect.TypeFor[Result]()) })
 
 // fieldNotes collects, each once, the fields that a file lacks and those that this version does not know.
 type fieldNotes struct {
