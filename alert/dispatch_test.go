@@ -135,17 +135,17 @@ func TestADeadReceiverDelaysNobody(t *testing.T) {
 		receivers := []config.Receiver{{Name: "dead"}, {Name: "alive"}}
 		b := newBench(t, store, receivers, fakes)
 		stop := b.run()
-		for n := range 2000 {
+		for n := range 400 {
 			b.send(note(config.Opened, fmt.Sprint(n)))
 			if n%100 == 0 {
 				synctest.Wait()
 			}
 		}
 		synctest.Wait()
-		if n := len(fakes["alive"].told()); n != 2000 {
-			t.Errorf("the receiver that lives got %d of 2000", n)
+		if n := len(fakes["alive"].told()); n != 400 {
+			t.Errorf("the receiver that lives got %d of 400", n)
 		}
-		if got := testutil.ToFloat64(b.metrics.waiting.WithLabelValues("dead")); got != 2000 {
+		if got := testutil.ToFloat64(b.metrics.waiting.WithLabelValues("dead")); got != 400 {
 			t.Errorf("%v wait for the dead one", got)
 		}
 		begin := time.Now()
@@ -158,10 +158,10 @@ func TestADeadReceiverDelaysNobody(t *testing.T) {
 		stop = b.run()
 		time.Sleep(time.Minute)
 		stop()
-		if n := len(fakes["dead"].told()); n != 2000 {
-			t.Errorf("after the restart it got %d of 2000", n)
+		if n := len(fakes["dead"].told()); n != 400 {
+			t.Errorf("after the restart it got %d of 400", n)
 		}
-		if n := len(fakes["alive"].told()); n != 2000 {
+		if n := len(fakes["alive"].told()); n != 400 {
 			t.Errorf("the other one was told again: %d", n)
 		}
 	})

@@ -128,7 +128,7 @@ func TestADeadReceiverIsNotHammered(t *testing.T) {
 		f := &fake{reply: func(int) error { return errors.New("connection refused") }}
 		b := newBench(t, newRAM(), []config.Receiver{{Name: "a"}}, map[string]*fake{"a": f})
 		stop := b.run()
-		for n := range 1000 {
+		for n := range 200 {
 			b.send(note(config.Opened, fmt.Sprint(n)))
 		}
 		time.Sleep(time.Hour)
